@@ -1,0 +1,181 @@
+"""`get_asgi_application()`: Django's ASGI handler with the streaming phase.
+
+    decide:  URL, middleware, view        Django's, untouched
+    stream:  release, start, prime, send  here, when the whole middleware chain has returned
+
+The handler keeps the response of each request until its source is closed, whatever a middleware did
+to the content. It also answers the lifespan scope, which Django refuses. It behaves the same on
+Django 5.2, 6.0 and 6.1, and leaves every response that does not stream as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import django
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.exception import response_for_exception
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.log import log_response
+
+from .exceptions import BrokenOff, NoContent, StreamError
+from .release import abandon_thread
+from .responses import StreamResponse
+from .views import refusal
+
+__all__ = ["EXCHANGE", "Exchange", "StreamingASGIHandler", "get_asgi_application"]
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+EXCHANGE = "django_streams.exchange"
+"""The key of a request's scope under which the handler keeps its `Exchange`."""
+
+
+class Exchange:
+    """One request and its answer, from the first byte to the last `finally`."""
+
+    def __init__(self) -> None:
+        self.response: StreamResponse | None = None
+        """The stream that was begun, if it is one."""
+        self.is_broken_off = False
+        """Whether the body must not look whole."""
+
+    def prepare(self, request: HttpRequest) -> None:
+        """Is shown the request before anything else sees it."""
+
+    async def aclose(self) -> None:
+        """Waits until nothing of the stream runs any more; a thread that does not come back is
+        left."""
+        if self.response is not None and not await self.response.pump.aclose():
+            abandon_thread()
+
+
+class StreamingASGIHandler(ASGIHandler):
+    """Django's handler, which starts a stream when the middleware has returned and closes it at the
+    end."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one connection: HTTP as Django does, and the lifespan of the server."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request; returns when its source is closed."""
+        exchange = scope.get(EXCHANGE) or Exchange()
+        try:
+            await super().handle({**scope, EXCHANGE: exchange}, receive, send)
+        finally:
+            await exchange.aclose()
+        if exchange.is_broken_off:
+            _close_twisted_transport(send)
+
+    def make_view_atomic(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns the view as Django calls it; one that decides without a thread, as a coroutine
+        function."""
+        adapted: Callable[..., Any] = super().make_view_atomic(view)
+        if adapted is not view or getattr(view, "decides_without_thread", None) is not view:
+            return adapted
+
+        async def on_the_loop(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            response: HttpResponseBase = view(request, *args, **kwargs)
+            return response
+
+        return on_the_loop
+
+    async def get_response_async(self, request: Any) -> HttpResponseBase:
+        """Returns the response, started if it streams: the end of deciding and the begin of
+        streaming."""
+        exchange: Exchange = request.scope[EXCHANGE]
+        exchange.prepare(request)
+        response: HttpResponseBase = await super().get_response_async(request)
+        if not isinstance(response, StreamResponse):
+            return response
+        response.request = request
+        response._handler_class = type(self)  # Who asked, as Django's signals name it.
+        exchange.response = response
+        if request.method == "HEAD":
+            response.drop_content()
+        elif response.has_own_content:
+            return await self._started(request, response)
+        return response
+
+    async def send_response(self, response: HttpResponseBase, send: Send) -> None:
+        """Sends the response; one that is broken off lacks its final message, by which servers show
+        it."""
+        if not isinstance(response, StreamResponse):
+            await super().send_response(response, send)
+            return
+        exchange: Exchange = response.request.scope[EXCHANGE]  # type: ignore[union-attr]
+        try:
+            await super().send_response(response, send)
+        except BrokenOff:
+            exchange.is_broken_off = True
+        finally:
+            await exchange.aclose()
+
+    async def _started(self, request: Any, response: StreamResponse) -> HttpResponseBase:
+        answer: HttpResponseBase
+        try:
+            await response.start()
+            return response
+        except NoContent:
+            answer = _no_content(response)
+        except StreamError as error:
+            answer = refusal(error)
+        except Exception as error:  # noqa: BLE001 - Django reports it, as it does a view's.
+            answer = await sync_to_async(response_for_exception)(request, error)
+        answer._resource_closers += response._resource_closers  # type: ignore[attr-defined]
+        if answer.status_code >= 400:
+            log = sync_to_async(log_response, thread_sensitive=False)
+            await log(
+                "%s: %s", answer.reason_phrase, request.path, response=answer, request=request
+            )
+        return answer
+
+
+def get_asgi_application() -> StreamingASGIHandler:
+    """Returns the ASGI application of the project, for its `asgi.py`; takes the place of
+    Django's."""
+    django.setup(set_prefix=False)
+    return StreamingASGIHandler()
+
+
+def _no_content(response: StreamResponse) -> HttpResponse:
+    """Returns 204 with the headers and cookies that view and middleware have set."""
+    answer = HttpResponse(status=204)
+    del answer["Content-Type"]
+    for name, value in response.items():
+        if name != "Content-Type":
+            answer[name] = value
+    answer.cookies = response.cookies
+    return answer
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Answers the lifespan scope: there is nothing to set up, and streams are closed by then."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _close_twisted_transport(send: Send) -> None:
+    """Closes the connection if the server is daphne, which otherwise leaves it open and its client
+    waiting.
+
+    Other servers break the body off when the application returns without a final message. daphne's
+    `send` is a partial over the protocol that it writes to.
+    """
+    if isinstance(send, functools.partial) and send.args:
+        transport: Any = getattr(send.args[0], "transport", None)
+        if transport is not None:
+            transport.loseConnection()

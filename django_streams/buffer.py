@@ -1,0 +1,199 @@
+"""The consumer's side of a stream: chunks that are ready, with a bound, a heartbeat and an end.
+
+A producer appends chunks of bytes; the reader takes all that is there as one. So chunks that are
+ready together leave in one write, a chunk that is alone leaves at once, and no timer holds anything
+back. A buffer belongs to one event loop and is not safe to touch from another thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from .exceptions import BrokenOff, ClientDisconnected
+
+__all__ = ["CAPACITY", "Buffer"]
+
+CAPACITY = 64 * 1024
+"""Bytes at which a producer waits for the client: large enough that a write costs nothing beside
+them, small enough that ten thousand stalled clients fit into memory."""
+
+
+class Buffer:
+    """An asynchronous iterator of bytes, one object for all that was appended since the last one.
+
+    Iteration ends after `finish()`, or raises what `finish(error)` was given once all chunks are
+    taken. The first object is b"" if nothing is ready by then: some servers hold the headers back
+    until a chunk comes.
+    """
+
+    __slots__ = (
+        "_beat",
+        "_chunks",
+        "_error",
+        "_has_begun",
+        "_idle_seconds",
+        "_idle_since",
+        "_loop",
+        "_reader",
+        "_timer",
+        "_writers",
+        "capacity",
+        "is_closed",
+        "is_finished",
+        "size",
+    )
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
+        self.size = 0
+        self.is_finished = False
+        self.is_closed = False
+        self._beat = b""
+        self._idle_seconds = 0.0
+        self._has_begun = False
+        self._chunks: list[bytes] = []
+        self._error: BaseException | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._writers: list[asyncio.Future[None]] = []
+        self._loop = asyncio.get_running_loop()
+        self._idle_since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # The producer's side.
+
+    def append(self, chunk: bytes) -> int:
+        """Adds a chunk that is ready. Does not wait: a producer awaits `drained()` when `is_full`.
+
+        Raises `ClientDisconnected` once the buffer is closed.
+        """
+        if self.is_closed:
+            raise ClientDisconnected("the client has left")
+        self._chunks.append(chunk)
+        self.size = size = self.size + len(chunk)
+        if self._reader is not None:
+            self._wake_reader()
+        return size
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the producer has to wait for the client."""
+        return self.size >= self.capacity
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a producer waits in `drained()`."""
+        return bool(self._writers)
+
+    async def drained(self) -> None:
+        """Waits until the reader has taken what is there; raises `ClientDisconnected` when it
+        left."""
+        while self.is_full and not self.is_closed:
+            writer = self._loop.create_future()
+            self._writers.append(writer)
+            await writer
+        if self.is_closed:
+            raise ClientDisconnected("the client has left")
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Says that no chunk will follow: iteration ends, or raises `error`, after the last one."""
+        self.is_finished = True
+        self._error = self._error or error
+        self._stop_timer()
+        self._wake_reader()
+
+    # The reader's side.
+
+    def __aiter__(self) -> Buffer:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._chunks:
+            if not self._has_begun:
+                self._has_begun = True
+                return b""
+            await self.ready()
+            if not self._chunks:
+                raise self._error or StopAsyncIteration
+        return self.take()
+
+    async def ready(self) -> None:
+        """Waits until there is a chunk to take or the stream has ended. For one task at a time."""
+        while not (self._chunks or self.is_finished or self.is_closed):
+            self._reader = self._loop.create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+
+    def take(self) -> bytes:
+        """Returns all that is there, b"" if nothing is, and lets the producer go on."""
+        chunks = self._chunks
+        taken = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self.size = 0
+        self._idle_since = self._loop.time()
+        if self._writers:
+            self._wake_writers()
+        return taken
+
+    def close(self) -> None:
+        """Drops what is there and refuses what comes: a waiting producer gets `ClientDisconnected`.
+
+        Whoever still reads gets `BrokenOff`, unless the stream had finished: what was cut must not
+        look whole.
+        """
+        if not (self.is_finished or self.is_closed):
+            self._error = BrokenOff("the stream was closed before its end")
+        self.is_closed = True
+        self._chunks.clear()
+        self.size = 0
+        self._stop_timer()
+        self._wake_reader()
+        self._wake_writers()
+
+    async def aclose(self) -> None:
+        """`close()`, for `contextlib.aclosing`."""
+        self.close()
+
+    def begin(self, head: bytes, *, beat: bytes = b"", idle_seconds: float | None = None) -> None:
+        """Puts `head` in front, and from now on appends `beat` when the reader has waited
+        `idle_seconds`."""
+        if head:
+            self._chunks.insert(0, head)
+            self.size += len(head)
+        if beat and idle_seconds and not (self.is_finished or self.is_closed):
+            self._beat, self._idle_seconds = beat, idle_seconds
+            self._idle_since = self._loop.time()
+            self._timer = self._loop.call_later(idle_seconds, self._tick)
+
+    # Waking and the heartbeat.
+
+    def _wake_reader(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
+            reader.set_result(None)
+
+    def _wake_writers(self) -> None:
+        writers, self._writers = self._writers, []
+        for writer in writers:
+            if not writer.done():
+                writer.set_result(None)
+
+    def _tick(self) -> None:
+        """Beats if the reader has idled long enough, and sets the one timer to when it next may
+        have.
+
+        Set anew only here, never by a chunk: a busy stream pays for its heartbeat once per
+        interval.
+        """
+        due = self._idle_since + self._idle_seconds
+        if self._loop.time() >= due:
+            if self._reader is not None:
+                self.append(self._beat)
+            due = self._loop.time() + self._idle_seconds
+        self._timer = self._loop.call_at(due, self._tick)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

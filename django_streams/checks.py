@@ -1,0 +1,121 @@
+"""System checks: what can be known to be wrong before the first request.
+
+    streams.E001   a setting in STREAMS is unknown or has a wrong value
+    streams.E002   a routed streaming view has no stream(), or an attribute with a wrong value
+    streams.W001   a streaming view is routed, but ASGI_APPLICATION is not from django_streams.asgi
+    streams.W002   a streaming view is routed, but the project is only set up for WSGI
+
+Ids are never reused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils.module_loading import import_string
+
+from .asgi import StreamingASGIHandler
+from .conf import conf, seconds
+from .formats import Format
+from .responses import Default
+from .views import StreamView
+
+__all__ = ["check_server", "check_settings", "check_views"]
+
+
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """streams.E001: the settings."""
+    try:
+        conf.check()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="streams.E001")]
+    return []
+
+
+def check_views(**kwargs: Any) -> list[CheckMessage]:
+    """streams.E002: the routed views."""
+    messages: list[CheckMessage] = []
+    for view in _streaming_views():
+        messages += [Error(fault, obj=view, id="streams.E002") for fault in _faults(view)]
+    return messages
+
+
+def check_server(**kwargs: Any) -> list[CheckMessage]:
+    """streams.W001 and W002: what the project is served by."""
+    if not _streaming_views():
+        return []
+    if not getattr(settings, "ASGI_APPLICATION", None):
+        return [
+            Warning(
+                "Streaming views are routed, but ASGI_APPLICATION is not set: under WSGI each open "
+                "stream keeps a worker thread to itself.",
+                hint='Set ASGI_APPLICATION = "yourproject.asgi.application" and serve that.',
+                id="streams.W002",
+            )
+        ]
+    if _is_ours(settings.ASGI_APPLICATION):
+        return []
+    return [
+        Warning(
+            f"Streaming views are routed, but ASGI_APPLICATION, {settings.ASGI_APPLICATION!r}, is "
+            "not from django_streams.asgi: errors before the first item cannot become HTTP errors "
+            "there.",
+            hint="In your asgi.py: from django_streams.asgi import get_asgi_application",
+            id="streams.W001",
+        )
+    ]
+
+
+def _faults(view: type[StreamView]) -> Iterator[str]:
+    name = view.__qualname__
+    if view.stream is StreamView.stream:
+        yield f"{name} has no stream() to say what is streamed."
+    if not isinstance(view.format, Format):
+        yield f"{name}.format is {view.format!r}; it takes a Format, such as django_streams.JSONL."
+    formats = view.formats
+    if formats is not None and (not formats or not all(isinstance(row, Format) for row in formats)):
+        yield f"{name}.formats is {formats!r}; it takes at least one Format, or None."
+    for attribute in ("heartbeat", "first_item_seconds"):
+        value = getattr(view, attribute)
+        if not isinstance(value, Default | property):
+            try:
+                seconds(f"{name}.{attribute}", value, optional=True)
+            except ImproperlyConfigured as error:
+                yield str(error)
+
+
+def _streaming_views() -> list[type[StreamView]]:
+    """Returns the streaming view classes that the project routes, each once."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    classes = (
+        getattr(pattern.callback, "view_class", None) for pattern in _patterns(get_resolver())
+    )
+    found = (cls for cls in classes if isinstance(cls, type) and issubclass(cls, StreamView))
+    return list(dict.fromkeys(found))
+
+
+def _patterns(resolver: URLResolver) -> Iterator[URLPattern]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _patterns(pattern)
+        else:
+            yield pattern
+
+
+def _is_ours(path: str) -> bool:
+    """Whether the application at `path` is our handler, or a router of Channels that leads to
+    it."""
+    try:
+        application = import_string(path)
+    except ImportError:
+        return True  # The server will say so, and better.
+    mapping = getattr(application, "application_mapping", None)  # Channels' ProtocolTypeRouter.
+    if isinstance(mapping, dict):
+        application = mapping.get("http", application)
+    return isinstance(application, StreamingASGIHandler)

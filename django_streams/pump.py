@@ -1,0 +1,369 @@
+"""The producer's side of a stream: one task that drives a source, encodes and fills the buffer.
+
+    source --> encode --> buffer
+
+The pump is the only place that loops over sources. One task drives a source from its first item to
+its `finally`, so that `asyncio.timeout()` and cancel scopes may span a `yield`. It stops at the
+buffer's capacity until the client has taken it, and gives way to the event loop at least every
+`TURN_SECONDS`: a server's `send` no longer suspends when its client has left, and a source that
+never awaits would otherwise hold the process for ever. Nothing runs before `start()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import Any, Protocol
+
+from .buffer import CAPACITY, Buffer
+from .exceptions import BrokenOff, ClientDisconnected
+
+__all__ = [
+    "CLOSE_SECONDS",
+    "TURN_SECONDS",
+    "Feed",
+    "Open",
+    "Pump",
+    "PumpOptions",
+    "Push",
+    "Send",
+    "drive",
+]
+
+logger = logging.getLogger("django_streams")
+
+TURN_SECONDS = 0.005
+"""How long a source that never awaits may keep the event loop: half of what a person would notice
+as a stall if twenty such sources took turns, and long enough that giving way costs under 1 %."""
+
+CLOSE_SECONDS = 5.0
+"""How long a closing stream waits for its source's `finally`: longer than any clean-up should take,
+shorter than the patience of whoever stops the server."""
+
+
+Encode = Callable[[Any], bytes]
+
+
+class Feed(Protocol):
+    """An opened source to pull from, and how what it yields becomes a chunk."""
+
+    encode: Encode
+
+    def __aiter__(self) -> AsyncIterator[Any]: ...
+
+    async def aclose(self) -> None: ...
+
+
+Send = Callable[[Any], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Push:
+    """An opened source that pushes: `produce` is awaited with a `send` that waits when the client
+    is slow."""
+
+    produce: Callable[[Send], Awaitable[None]]
+    encode: Encode
+
+    async def aclose(self) -> None:
+        """Does nothing: what `produce` opened, it closes."""
+
+
+Open = Callable[[Encode], Awaitable[Feed | Push]]
+"""Opens a source: called once, in the pump's task, with the function that encodes an item."""
+
+
+async def _no_record(error: Exception) -> bytes:
+    return b""
+
+
+async def _no_report(error: Exception) -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PumpOptions:
+    """What a pump has to know of a world that it must not import."""
+
+    encode: Encode
+    """One item to its chunk."""
+    head: bytes = b""
+    """What comes before the first item."""
+    tail: bytes = b""
+    """What comes after the last item of a stream that ended well."""
+    beat: bytes = b""
+    """What a stream sends when it has been idle."""
+    idle_seconds: float | None = None
+    """How idle a stream has to be for that; None: it never beats."""
+    capacity: int = CAPACITY
+    """Bytes at which the source waits for the client."""
+    breaks_off: bool = True
+    """Whether a failure midway ends in `BrokenOff`, instead of in a clean end."""
+    record: Callable[[Exception], Awaitable[bytes]] = _no_record
+    """What the client is told of a failure midway: a chunk in the stream's format."""
+    report: Callable[[Exception], Awaitable[None]] = _no_report
+    """Tells the operator of a failure midway; called inside the `except` block."""
+
+
+class Pump:
+    """Drives one source into a buffer, once.
+
+    An asynchronous iterator of bytes, each object all that was ready. It belongs to the event loop
+    in which it was started; only `close()` may be called from elsewhere.
+    """
+
+    def __init__(self, open_source: Open, options: PumpOptions) -> None:
+        self._open_source = open_source
+        self._options = options
+        self._buffer: Buffer | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._opened: asyncio.Future[None] | None = None
+        self._failure: Exception | None = None
+        self._turn_ends = 0.0
+        self._is_committed = False
+        self._is_closing = False
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the source was started."""
+        return self._task is not None
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether the answer has begun: a failure is told in the stream from now on."""
+        return self._is_committed
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing runs any more: the source has ended and its `finally` too, or never
+        began."""
+        return self._is_closing if self._task is None else self._task.done()
+
+    # The reader's side.
+
+    def start(self) -> None:
+        """Starts the source, in the running event loop and the current context."""
+        loop = asyncio.get_running_loop()
+        self._opened = loop.create_future()
+        self._buffer = Buffer(self._options.capacity)
+        if sys.version_info >= (3, 12):
+            self._task = asyncio.Task(self._run(), loop=loop, eager_start=True)
+        else:
+            self._task = loop.create_task(self._run())
+
+    async def primed(self, seconds: float, *, for_item: bool) -> None:
+        """Waits, `seconds` at most, until the source has yielded or, not `for_item`, is opened.
+
+        Raises what the source raised before its first item: as long as nothing was sent a failure
+        is the request's, not the stream's. From then on it is told in the stream.
+        """
+        buffer, opened = self._running()
+        await asyncio.sleep(0)  # What a source can tell without waiting, it has told after this.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await (buffer.ready() if for_item else asyncio.shield(opened))
+        self._commit()
+        if self._failure is not None:
+            raise self._failure
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        # Once it runs, readers get the buffer itself: no layer between it and the server.
+        return self._buffer if self._is_committed and self._buffer else self
+
+    async def __anext__(self) -> bytes:
+        if not self._is_committed:
+            if self._is_closing:
+                raise StopAsyncIteration
+            if not self.is_started:
+                self.start()
+            self._commit()
+        return await anext(self._running()[0])
+
+    def _commit(self) -> None:
+        """Begins the answer: head, heartbeat, and no way back to another status."""
+        options = self._options
+        self._is_committed = True
+        if self._failure is None:
+            self._running()[0].begin(
+                options.head, beat=options.beat, idle_seconds=options.idle_seconds
+            )
+
+    def _running(self) -> tuple[Buffer, asyncio.Future[None]]:
+        if self._buffer is None or self._opened is None:
+            raise RuntimeError("this pump was not started")
+        return self._buffer, self._opened
+
+    # Closing.
+
+    async def aclose(self) -> bool:
+        """Stops the source and waits until its `finally` has run, for `CLOSE_SECONDS` at most.
+
+        Returns whether it has. May be called at any time, any number of times.
+        """
+        self._begin_close()
+        task = self._task
+        if task is None or task.done():
+            return True
+        await asyncio.wait([task], timeout=CLOSE_SECONDS)
+        if not task.done():
+            logger.warning(
+                "A source still runs %g seconds after its stream was closed: does it block, or "
+                "swallow CancelledError? %r",
+                CLOSE_SECONDS,
+                task,
+            )
+            task.cancel()
+        return task.done()
+
+    def close(self) -> None:
+        """Stops the source without waiting for it; from any thread, and in any state."""
+        if self._task is None:
+            self._is_closing = True
+        else:
+            with suppress(RuntimeError):  # The loop is closed, and with it whatever ran there.
+                self._task.get_loop().call_soon_threadsafe(self._begin_close)
+
+    def _begin_close(self) -> None:
+        was_closing, self._is_closing = self._is_closing, True
+        if was_closing or self._task is None:
+            return
+        # A producer that waits for room hears of it there, as ClientDisconnected; any other is
+        # cancelled, and only once: a second cancellation would interrupt its `finally`.
+        buffer, _ = self._running()
+        is_heard = buffer.is_awaited
+        buffer.close()
+        if not is_heard:
+            self._task.cancel()
+
+    # The producer's side: one task from the source's opening to its `finally`.
+
+    async def _run(self) -> None:
+        buffer, opened = self._running()
+        ending: BrokenOff | None = BrokenOff("the stream's task was cancelled")
+        try:
+            feed = await self._open_source(self._options.encode)
+            opened.set_result(None)
+            async with aclosing(feed):
+                await self._fill(buffer, feed)
+            if self._options.tail:
+                buffer.append(self._options.tail)
+            ending = None
+        except asyncio.CancelledError as error:
+            if self._is_closing or self._is_cancelled():
+                raise
+            ending = await self._fail(_explained(error))
+        except Exception as error:  # noqa: BLE001 - It is reported, and ends the stream.
+            if not (self._is_closing and isinstance(error, ClientDisconnected)):
+                ending = await self._fail(error)
+        finally:
+            if not opened.done():
+                opened.set_result(None)
+            buffer.finish(ending)
+
+    async def _fill(self, buffer: Buffer, feed: Feed | Push) -> None:
+        if isinstance(feed, Push):
+            await feed.produce(partial(self._send, feed.encode))
+            return
+        encode, append, capacity = feed.encode, buffer.append, buffer.capacity
+        left = stride = 1
+        turn_ends = monotonic() + TURN_SECONDS
+        async for item in feed:
+            size = append(encode(item))
+            left -= 1
+            if size < capacity and left:
+                continue
+            if size >= capacity:
+                await buffer.drained()
+                turn_ends = monotonic() + TURN_SECONDS
+            elif monotonic() >= turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = monotonic() + TURN_SECONDS
+                stride = 1
+            else:
+                stride = min(2 * stride, 16)
+            left = stride
+
+    async def _send(self, encode: Encode, item: Any) -> None:
+        """Adds one item of a `Push`; waits when the client is slow.
+
+        Raises `ClientDisconnected` when it has left, and `RuntimeError` after the producer has
+        returned.
+        """
+        buffer, _ = self._running()
+        if buffer.is_finished:
+            raise RuntimeError("send() was called after the producer had returned")
+        if buffer.is_closed:
+            await asyncio.sleep(0)  # A producer that catches everything must not spin.
+        buffer.append(encode(item))
+        if buffer.is_full:
+            await buffer.drained()
+        elif monotonic() >= self._turn_ends:
+            await asyncio.sleep(0)
+        else:
+            return
+        self._turn_ends = monotonic() + TURN_SECONDS
+
+    async def _fail(self, error: Exception) -> BrokenOff | None:
+        """Deals with a failure, in the `except` block, and returns what the reader is to see of
+        it."""
+        buffer, _ = self._running()
+        if not (self._is_committed or buffer.size or self._is_closing):
+            self._failure = error  # `primed()` raises it.
+            return None
+        record = await self._options.record(error)
+        if record and not buffer.is_closed:
+            buffer.append(record)
+        await self._options.report(error)
+        if not self._options.breaks_off:
+            return None
+        broken_off = _broken_off(error)
+        broken_off.__cause__ = error
+        return broken_off
+
+    def _is_cancelled(self) -> bool:
+        """Whether somebody cancelled the pump's task, such as an event loop that ends."""
+        return self._task is not None and self._task.cancelling() > 0
+
+
+def _explained(error: asyncio.CancelledError) -> RuntimeError:
+    explained = RuntimeError("the source raised CancelledError, though nobody cancelled it")
+    explained.__cause__ = error
+    return explained
+
+
+def drive(
+    begin: Callable[[], Iterator[Any]], options: PumpOptions, fail: Callable[[Exception], bytes]
+) -> Iterator[bytes]:
+    """Yields the chunks of a synchronous source, one an item, in the caller's thread: a pump
+    without a loop.
+
+    `fail` is what `record` and `report` are to a pump: it is called in the `except` block and
+    returns the record. Raises `BrokenOff` as a pump does; closing the generator closes the source.
+    """
+    iterator: Iterator[Any] = iter(())
+    try:
+        if options.head:
+            yield options.head
+        iterator = begin()
+        for item in iterator:
+            yield options.encode(item)
+        if options.tail:
+            yield options.tail
+    except Exception as error:
+        yield fail(error)
+        if options.breaks_off:
+            raise _broken_off(error) from error
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()
+
+
+def _broken_off(error: Exception) -> BrokenOff:
+    return BrokenOff(f"the stream's source raised {type(error).__name__}")

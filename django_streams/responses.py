@@ -1,0 +1,325 @@
+"""`StreamResponse` and `EventStreamResponse`: a source, a format and options, and nothing started.
+
+A response is built while the request is decided upon. It starts when it is first iterated, or when
+our ASGI handler starts it after the middleware (see `asgi`). It can be iterated both ways:
+asynchronously through a pump; synchronously (WSGI, Django's sync test client) in the caller's
+thread or, if the source is asynchronous, in an event loop of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from enum import Enum
+from functools import partial
+from typing import Any, Self
+
+from asgiref.sync import (
+    AsyncToSync,
+    SyncToAsync,
+    ThreadSensitiveContext,
+    async_to_sync,
+    sync_to_async,
+)
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import got_request_exception
+from django.http import HttpRequest, StreamingHttpResponse
+
+from .conf import conf, seconds
+from .events import Event
+from .exceptions import StreamError
+from .formats import EVENT_STREAM, TEXT, Format
+from .pump import Pump, PumpOptions, Send, drive
+from .release import abandon_thread, release
+from .sources import Spawn, ToItem, discard, encoding, is_async, open_source, opened_here, rows
+
+__all__ = ["DEFAULT", "Default", "EventStreamResponse", "StreamResponse", "default_error_item"]
+
+logger = logging.getLogger("django.request")
+
+DEFAULT_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+"""What a stream says to caches and proxies unless the view says something else: keep nothing,
+change nothing, hold nothing back (the last one is nginx's)."""
+
+
+class Default(Enum):
+    """The type of `DEFAULT`."""
+
+    DEFAULT = "default"
+
+    def __repr__(self) -> str:
+        return "DEFAULT"
+
+
+DEFAULT = Default.DEFAULT
+"""Stands for what the format and the settings say, where None means something else."""
+
+
+def default_error_item(error: Exception) -> dict[str, str]:
+    """Returns what a client is told of a failure midway: the error itself only if `DEBUG` is
+    set."""
+    if settings.DEBUG:
+        return {"error": f"{type(error).__name__}: {error}"}
+    return {"error": str(error) if isinstance(error, StreamError) else "the stream failed"}
+
+
+class StreamResponse(StreamingHttpResponse):
+    """A response whose items leave as the source makes them.
+
+    `source`: an async generator, a generator, any iterable, a query set, a coroutine or a function
+    that returns one of these (see `sources`). `format`: how items are encoded. `to_item(value)`,
+    sync or async: what of each value goes on the wire. `heartbeat`: seconds after which an idle
+    stream sends a blank, if its format has one; None: never; by default 15 for event streams and
+    never for others. `first_item_seconds`: how long the headers wait for the first item, so that a
+    failure until then is an ordinary HTTP error; None: not at all. `error_item(error)`, sync or
+    async: the item that tells of a failure midway; None: no item. `request`: the request, if at
+    hand; it is needed to answer HEAD elsewhere than in our ASGI handler. Further arguments are
+    those of Django's `HttpResponse`.
+    """
+
+    format: Format = TEXT
+    _handler_class: Any = None
+
+    def __init__(
+        self,
+        source: Any,
+        *args: Any,
+        format: Format | None = None,
+        to_item: ToItem | None = None,
+        heartbeat: float | Default | None = DEFAULT,
+        first_item_seconds: float | Default | None = DEFAULT,
+        error_item: Callable[[Exception], Any] = default_error_item,
+        head: bytes = b"",
+        request: HttpRequest | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.format = _checked_format(format or self.format)
+        self.first_item_seconds = _first_item_seconds(first_item_seconds)
+        self.request = request
+        self._source = source if request is None or request.method != "HEAD" else ()
+        self._to_item = to_item
+        self._error_item = error_item
+        self._options = PumpOptions(
+            encode=self.format.encoder(),
+            head=self.format.head + head,
+            tail=self.format.tail,
+            beat=self.format.heartbeat,
+            idle_seconds=_idle_seconds(self.format, heartbeat),
+            breaks_off=self.format.breaks_off,
+            record=self._record,
+            report=self._report,
+        )
+        self.pump = Pump(partial(open_source, source=self._source, to_item=to_item), self._options)
+        self._body: AsyncIterator[bytes] | Iterator[bytes]
+        self._body = self._async_chunks() if _is_served_async(request) else self._sync_chunks()
+        kwargs.setdefault("content_type", self.format.content_type)
+        super().__init__(self._body, *args, **kwargs)
+        # GZipMiddleware of Django before 6.1 holds small chunks back. It leaves alone what is
+        # encoded.
+        self.headers.setdefault("Content-Encoding", "identity")
+
+    @classmethod
+    def spawn(cls, produce: Callable[[Send], Awaitable[None]], *args: Any, **kwargs: Any) -> Self:
+        """Returns a response whose items come from `await produce(send)`, by `await send(item)`.
+
+        `send` waits when the client is slow and raises `ClientDisconnected` when it has left.
+        """
+        return cls(Spawn(produce), *args, **kwargs)
+
+    @property
+    def has_own_content(self) -> bool:
+        """Whether no middleware has wrapped or replaced what is streamed."""
+        return self._iterator is self._body  # type: ignore[attr-defined]
+
+    def drop_content(self) -> None:
+        """Makes it an answer to HEAD: the headers, and nothing to stream."""
+        self.close_source()
+        self.streaming_content = self._body = _nothing()
+
+    def items(self) -> Any:
+        """Returns the headers as they are sent: with the defaults that nobody has set otherwise."""
+        headers = [(name, value) for name, value in super().items() if value != "identity"]
+        headers += [item for item in DEFAULT_HEADERS.items() if item[0] not in self.headers]
+        return headers
+
+    def close_source(self) -> None:
+        """Stops the source, or discards it if it was never started. Does not wait."""
+        if not self.pump.is_started and not self.pump.is_closed:
+            discard(self._source)
+        self.pump.close()
+
+    def close(self) -> None:
+        """Stops the source, and does what Django does when a response has ended."""
+        self.close_source()
+        super().close()
+
+    # Iterated on an event loop.
+
+    async def start(self) -> None:
+        """Lets go of thread and connections, starts the source and waits for its first item, if
+        asked to.
+
+        Raises what the source raised before its first item.
+        """
+        await release()
+        self.pump.start()
+        if self.first_item_seconds is None:
+            await self.pump.primed(conf.first_item_seconds, for_item=False)
+        else:
+            await self.pump.primed(self.first_item_seconds, for_item=True)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        if not self.has_own_content:
+            return super().__aiter__()
+        # A stream that was started is read without any layer in between.
+        return aiter(self.pump) if self.pump.is_committed else self._async_chunks()
+
+    async def _async_chunks(self) -> AsyncGenerator[bytes, None]:
+        try:
+            if not self.pump.is_started:
+                await release()
+            async for chunk in self.pump:
+                yield chunk
+        finally:
+            if not await self.pump.aclose():
+                abandon_thread()
+
+    async def _record(self, error: Exception) -> bytes:
+        """Returns what the client is told of a failure midway, in the stream's format."""
+        try:
+            item = await _awaited(self._error_item, error)
+            return b"" if item is None else self.format.encode_error(item)
+        except Exception:
+            logger.exception("The item that tells of a failure midway could not be made.")
+            return b""
+
+    async def _report(self, error: Exception) -> None:
+        await sync_to_async(self._log)(error)
+
+    def _log(self, error: Exception) -> None:
+        """Tells the operator of a failure midway, as Django does of one in a view."""
+        path = self.request.path if self.request is not None else "a stream"
+        logger.error(
+            "Streaming failed midway: %s",
+            path,
+            exc_info=error,
+            extra={"status_code": 500, "request": self.request},
+        )
+        got_request_exception.send_robust(sender=self._handler_class, request=self.request)
+
+    # Iterated without one.
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._sync_chunks() if self.has_own_content else super().__iter__()
+
+    def _sync_chunks(self) -> Iterator[bytes]:
+        source = opened_here(self._source)
+        if is_async(source):
+            return (yield from self._chunks_of_own_loop())
+
+        def begin() -> Iterator[Any]:
+            return rows(source, self._source)()
+
+        encode = encoding(self._options.encode, self._to_item, in_thread=True)
+        yield from drive(begin, replace(self._options, encode=encode), self._fail)
+
+    def _chunks_of_own_loop(self) -> Iterator[bytes]:
+        """Runs the pump in an event loop of this response, which stands still between two
+        chunks."""
+        context = contextvars.copy_context()
+        thread: Any = ThreadSensitiveContext()
+        chunks = self._async_chunks()
+        with asyncio.Runner() as runner:
+            run = partial(runner.run, context=context)
+            run(thread.__aenter__())
+            try:
+                while (chunk := run(_next(chunks))) is not None:
+                    yield chunk
+            finally:
+                run(chunks.aclose())
+                run(release())
+                run(thread.__aexit__(None, None, None))
+
+    def _fail(self, error: Exception) -> bytes:
+        record = async_to_sync(self._record)(error)
+        self._log(error)
+        return record
+
+
+class EventStreamResponse(StreamResponse):
+    """A stream of Server-Sent Events, whose headers leave at once.
+
+    Takes what `StreamResponse` takes, and `retry`: how long a client waits before it reconnects, in
+    seconds or as a `timedelta`; None leaves it to the browser.
+    """
+
+    format = EVENT_STREAM
+
+    def __init__(
+        self, source: Any, *args: Any, retry: float | timedelta | None = None, **kwargs: Any
+    ) -> None:
+        kwargs.setdefault("first_item_seconds", None)
+        if retry is not None:
+            kwargs["head"] = Event(retry=retry).encode()
+        super().__init__(source, *args, **kwargs)
+
+
+def _checked_format(format: Any) -> Format:
+    if isinstance(format, Format):
+        return format
+    raise ImproperlyConfigured(
+        f"format is {format!r}; it takes a Format, such as django_streams.JSONL or EVENT_STREAM."
+    )
+
+
+def _first_item_seconds(value: float | Default | None) -> float | None:
+    if isinstance(value, Default):
+        return conf.first_item_seconds
+    return seconds("first_item_seconds", value, optional=True)
+
+
+def _idle_seconds(format: Format, heartbeat: float | Default | None) -> float | None:
+    if isinstance(heartbeat, Default):
+        return conf.heartbeat if format.beats_by_default else None
+    return seconds("heartbeat", heartbeat, optional=True)
+
+
+def _is_served_async(request: HttpRequest | None) -> bool:
+    """Whether the response will be iterated on an event loop; Django's own responses tell it by
+    their content.
+
+    Without a request the thread tells: asgiref remembers the loop a thread works for, and knows
+    which loops are thrown away when the view returns, as that of an async view under WSGI is.
+    """
+    if request is not None:
+        return hasattr(request, "scope")
+    try:
+        return asyncio.get_running_loop() not in AsyncToSync.loop_thread_executors
+    except RuntimeError:
+        loop: Any = getattr(SyncToAsync.threadlocal, "main_event_loop", None)
+        return loop is not None and bool(loop.is_running())
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(chunks, None)
+
+
+async def _awaited(hook: Callable[[Exception], Any], error: Exception) -> Any:
+    """Calls a hook that is sync or async; a sync one of a user in a thread, for it may use the
+    ORM."""
+    if hook is default_error_item:
+        return hook(error)
+    if inspect.iscoroutinefunction(hook):
+        return await hook(error)
+    return await sync_to_async(hook)(error)

@@ -1,0 +1,295 @@
+"""Whatever a user gives as a source becomes one thing that a pump can drive and close.
+
+    a source is   an async iterable          driven on the event loop
+                  a query set                its `iterator()`, in a thread, in batches any other
+                  iterable         in a thread, in batches `Spawn(produce)`           awaited with a
+                  `send` that waits when the client is slow a coroutine, a function    awaited or
+                  called first, then one of these
+
+Nothing runs before the source is opened, and what was opened is closed where it ran. Text, bytes
+and mappings are iterable too, but nobody who returns one means its letters or keys: they are
+refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from asgiref.sync import async_to_sync, sync_to_async
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db.models import QuerySet
+
+from .buffer import CAPACITY
+from .exceptions import NoContent
+from .pump import TURN_SECONDS, Encode, Feed, Push, Send
+
+__all__ = [
+    "CHUNK_SIZE",
+    "Spawn",
+    "ToItem",
+    "discard",
+    "encoding",
+    "is_async",
+    "open_source",
+    "opened_here",
+    "rows",
+]
+
+CHUNK_SIZE = 2000
+"""Rows that a query set fetches at once, Django's own default for `iterator()`."""
+
+ToItem = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Spawn:
+    """A source that is not iterated: `produce` is awaited with `send`, and calls `await
+    send(item)`.
+
+    `send` may be called from several tasks, waits when the client is slow, and raises
+    `ClientDisconnected` when it has left. The stream ends when `produce` returns.
+    """
+
+    produce: Callable[[Send], Awaitable[None]]
+
+
+async def open_source(encode: Encode, *, source: Any, to_item: ToItem | None = None) -> Feed | Push:
+    """Returns the opened source. `to_item`, sync or async, turns each of its values into an item.
+
+    Raises `NoContent` if it is a coroutine that returns None, and `TypeError` if it is nothing to
+    iterate.
+    """
+    given = source
+    if is_function(source):
+        source = await called(source)
+    if isinstance(source, Awaitable):
+        source = await source
+        if source is None:
+            raise NoContent
+    if isinstance(source, Spawn):
+        return _push(source, encode, to_item)
+    if isinstance(source, AsyncIterable):
+        return _LoopFeed(source, encode, to_item)
+    return _ThreadFeed(rows(source, given), encoding(encode, to_item, in_thread=True))
+
+
+def rows(source: Any, given: Any) -> Callable[[], Iterator[Any]]:
+    """Returns a function that begins to iterate a synchronous source; raises `TypeError` if it is
+    none."""
+    if isinstance(source, QuerySet):
+        return partial(source.iterator, chunk_size=CHUNK_SIZE)
+    if isinstance(source, Iterable) and not isinstance(source, str | bytes | bytearray | Mapping):
+        return partial(iter, source)
+    origin = "" if source is given else f" (from {getattr(given, '__qualname__', given)!r:.200})"
+    raise TypeError(
+        f"{source!r:.200}{origin} is no source of items. A source is an async generator, a "
+        "generator, an iterable of items, a query set, or a coroutine that returns one; a single "
+        "item goes into a list."
+    )
+
+
+def is_function(source: Any) -> bool:
+    """Whether a source has to be called to get what can be iterated."""
+    return callable(source) and not isinstance(source, Iterable | AsyncIterable | Awaitable)
+
+
+async def called(function: Callable[[], Any]) -> Any:
+    """Calls a source's function: in the request's thread, if calling it runs code that may
+    block."""
+    if is_async(function) or inspect.isgeneratorfunction(function):
+        return function()
+    return await sync_to_async(function)()
+
+
+def opened_here(source: Any) -> Any:
+    """Returns what a source's function returns, called in this thread; an async one is left as it
+    is."""
+    return source() if is_function(source) and not is_async(source) else source
+
+
+def is_async(source: Any) -> bool:
+    """Whether a source needs an event loop."""
+    return (
+        isinstance(source, AsyncIterable | Awaitable | Spawn)
+        or inspect.isasyncgenfunction(source)
+        or inspect.iscoroutinefunction(source)
+    )
+
+
+def discard(source: Any) -> None:
+    """Closes a source that was never opened, as far as that takes no event loop."""
+    close = getattr(source, "close", None)
+    if callable(close):
+        close()
+
+
+def _push(source: Spawn, encode: Encode, to_item: ToItem | None) -> Push:
+    if to_item is None or not inspect.iscoroutinefunction(to_item):
+        return Push(source.produce, encoding(encode, to_item, in_thread=False))
+
+    async def produce(send: Send) -> None:
+        async def send_item(value: Any) -> None:
+            await send(await to_item(value))
+
+        await source.produce(send_item)
+
+    return Push(produce, encode)
+
+
+def encoding(encode: Encode, to_item: ToItem | None, *, in_thread: bool) -> Encode:
+    """Returns the function that takes a value of the source to its chunk, through `to_item`."""
+    if to_item is None:
+        return encode
+    if inspect.iscoroutinefunction(to_item):
+        to_item = async_to_sync(to_item)
+    if in_thread:
+        return lambda value: encode(to_item(value))
+
+    def encode_item(value: Any) -> bytes:
+        try:
+            return encode(to_item(value))
+        except SynchronousOnlyOperation as error:
+            raise SynchronousOnlyOperation(
+                "to_item() touched the database on the event loop, most likely through a relation. "
+                "Name the relation in select_related() or prefetch_related(), or let stream() "
+                "return the query set itself: then to_item() runs in a thread."
+            ) from error
+
+    return encode_item
+
+
+class _LoopFeed:
+    """An asynchronous source, driven as it is."""
+
+    def __init__(self, source: AsyncIterable[Any], encode: Encode, to_item: ToItem | None) -> None:
+        self._iterator = aiter(source)
+        self._to_item = None
+        if to_item is not None and inspect.iscoroutinefunction(to_item):
+            self._to_item, to_item = to_item, None
+        self.encode = encoding(encode, to_item, in_thread=False)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._iterator if self._to_item is None else self._items(self._to_item)
+
+    async def _items(self, to_item: ToItem) -> AsyncIterator[Any]:
+        async for value in self._iterator:
+            yield await to_item(value)
+
+    async def aclose(self) -> None:
+        aclose = getattr(self._iterator, "aclose", None)
+        if aclose is not None:
+            await aclose()
+
+
+class _ThreadFeed:
+    """A synchronous source, iterated, encoded and closed in the request's thread.
+
+    The thread works in batches and is free between them, so that other synchronous code of the
+    request gets its turn. Each item is handed over when it is made: the reader gets at once what is
+    there, in one piece. A generator can only be closed between two items: nobody can interrupt a
+    `time.sleep()`.
+    """
+
+    encode = staticmethod(bytes)  # What it yields is encoded; bytes() of bytes is the same object.
+
+    def __init__(self, begin: Callable[[], Iterator[Any]], encode: Encode) -> None:
+        self._begin = begin
+        self._encode = encode
+        self._iterator: Iterator[Any] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._batch: asyncio.Task[None] | None = None
+        self._lock = threading.Lock()  # Guards what both threads touch: the chunks.
+        self._chunks: list[bytes] = []
+        self._is_over = False
+        self._is_closing = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while True:
+            self._news.clear()
+            if taken := self._take():
+                return taken
+            if self._batch is None or self._batch.done():
+                self._begin_batch()
+            await self._news.wait()
+
+    async def aclose(self) -> None:
+        self._is_closing = True
+        if self._batch is not None and not self._batch.done():
+            await asyncio.wait([self._batch])
+            self._batch.result()
+        if not self._is_over:
+            await sync_to_async(self._end)()
+
+    # On the event loop.
+
+    def _take(self) -> bytes:
+        with self._lock:
+            chunks, self._chunks = self._chunks, []
+        return b"".join(chunks)
+
+    def _begin_batch(self) -> None:
+        if self._batch is not None:
+            self._batch.result()  # Raises what the source raised, after all that came before it.
+        if self._is_over:
+            raise StopAsyncIteration
+        self._batch = asyncio.ensure_future(sync_to_async(self._run_batch)())
+        self._batch.add_done_callback(lambda batch: self._news.set())
+
+    # In the thread.
+
+    def _run_batch(self) -> None:
+        try:
+            if self._iterator is None:
+                self._iterator = self._begin()
+            if self._has_more(self._iterator):
+                return
+        except BaseException:
+            self._end()
+            raise
+        self._end()
+
+    def _has_more(self, iterator: Iterator[Any]) -> bool:
+        """Hands over items until the batch is full or its time is up; returns whether more may
+        follow."""
+        size, ends = 0, monotonic() + TURN_SECONDS
+        for value in iterator if not self._is_closing else ():
+            chunk = self._encode(value)
+            self._hand_over(chunk)
+            size += len(chunk)
+            if self._is_closing:
+                return False
+            if size >= CAPACITY or monotonic() >= ends:
+                return True
+        return False
+
+    def _hand_over(self, chunk: bytes) -> None:
+        with self._lock:
+            is_first = not self._chunks
+            self._chunks.append(chunk)
+        if is_first:
+            self._loop.call_soon_threadsafe(self._news.set)
+
+    def _end(self) -> None:
+        self._is_over = True
+        close = getattr(self._iterator, "close", None)
+        if close is not None:
+            close()

@@ -1,0 +1,271 @@
+"""`StreamView`, `EventStreamView` and the mixins that fix a format.
+
+A view is one step from `django.views.View`. `get()` and `post()` are plain methods that build a
+response and start nothing, so every mixin and decorator of Django works in front of them. Each
+attribute `x` has a hook `get_x()`, sync or async, that is asked while the request is decided upon.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from asgiref.sync import async_to_sync
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+from django.utils.decorators import classonlymethod
+from django.views import View
+
+from .exceptions import NotAcceptable, StreamError
+from .formats import BYTES, EVENT_STREAM, JSONL, MSGPACK, TEXT, Format, choose_format
+from .responses import (
+    DEFAULT,
+    Default,
+    EventStreamResponse,
+    StreamResponse,
+    default_error_item,
+)
+
+__all__ = [
+    "BytesMixin",
+    "EventStreamView",
+    "JSONLinesMixin",
+    "MessagePackMixin",
+    "StreamView",
+    "TextMixin",
+    "refusal",
+]
+
+MAX_LAST_EVENT_ID = 1024
+"""Bytes of a Last-Event-ID that a view gets to see: ids are names, and this one is whatever a
+client sends."""
+
+
+def refusal(error: StreamError) -> HttpResponse:
+    """Returns the answer to a client's mistake: the error's status, and its message as plain
+    text."""
+    response = HttpResponse(
+        f"{error}\n", status=error.status, content_type="text/plain; charset=utf-8"
+    )
+    if isinstance(error, NotAcceptable):
+        patch_vary_headers(response, ["Accept"])
+    return response
+
+
+class StreamView(View):
+    """A view whose items leave as they are made. A subclass has a `stream()`:
+
+        class Tokens(StreamView):
+            async def stream(self):
+                async for token in model(self.request.GET["prompt"]):
+                    yield token
+
+    `format` is the one format of its items, plain text unless set; `formats` instead are several,
+    of which the client's Accept header chooses (406 with a list if it admits none).
+    `http_method_names` are the methods it answers, GET unless set. Errors before the first item are
+    ordinary HTTP errors; those after it are told in the stream, where the format can, and break it
+    off.
+    """
+
+    http_method_names: list[str] = ["get", "head", "options"]
+    response_class: ClassVar[type[StreamResponse]] = StreamResponse
+
+    format: Format = TEXT
+    formats: tuple[Format, ...] | list[Format] | None = None
+    heartbeat: float | Default | None = DEFAULT
+    """Seconds after which an idle stream sends a blank, if its format has one; None: never."""
+    first_item_seconds: float | Default | None = DEFAULT
+    """Seconds for which the headers wait for the first item; None: they leave at once."""
+
+    def stream(self) -> Any:
+        """Returns what to stream; to be overridden.
+
+        An async generator, a generator (run in a thread), or a function that returns any iterable,
+        an async iterable or a query set; or a coroutine that returns one of these, or None for 204.
+        Called when the middleware has returned.
+        """
+        raise NotImplementedError(
+            f"{type(self).__qualname__} has no stream() to say what is streamed"
+        )
+
+    def to_item(self, value: Any) -> Any:
+        """Returns what of a value that `stream()` yields goes on the wire; sync or async.
+
+        For query sets and plain generators it runs in their thread, so it may follow relations.
+        """
+        return value
+
+    def get_error_item(self, error: Exception) -> Any:
+        """Returns the item that tells a client of a failure midway, None for no item; sync or
+        async."""
+        return default_error_item(error)
+
+    @property
+    def last_event_id(self) -> str:
+        """The id of the last event the client has seen, "" if it has seen none; never more than 1
+        KiB.
+
+        From the Last-Event-ID header, which a browser sends when it reconnects, or from
+        `?last_event_id=`, which a page can set on its first request. It is whatever a client sends:
+        check it.
+        """
+        header = self.request.META.get("HTTP_LAST_EVENT_ID")
+        if header is None:
+            raw = self.request.GET.get("last_event_id", "").encode(errors="replace")
+        else:
+            raw = header.encode("latin-1", errors="replace")  # As WSGI and ASGI have decoded it.
+        # Cut without half a code point; line breaks and NUL, which no id has, can come by the
+        # query.
+        text = raw[:MAX_LAST_EVENT_ID].decode(errors="ignore")
+        return "" if any(char in text for char in "\r\n\0") else text
+
+    # The hooks of the deciding phase.
+
+    def get_formats(self) -> Any:
+        """Returns the formats of which the Accept header chooses, or None if there is no choice."""
+        return self.formats
+
+    def get_format(self) -> Any:
+        """Returns the format, where there is no choice."""
+        return self.format
+
+    def get_heartbeat(self) -> Any:
+        """Returns the seconds of `heartbeat`."""
+        return self.heartbeat
+
+    def get_first_item_seconds(self) -> Any:
+        """Returns the seconds of `first_item_seconds`."""
+        return self.first_item_seconds
+
+    def get_response_options(self) -> dict[str, Any]:
+        """Returns the keyword arguments of the response, from the other hooks."""
+        return {
+            "heartbeat": self._asked(self.get_heartbeat),
+            "first_item_seconds": self._asked(self.get_first_item_seconds),
+            "to_item": self.to_item if _is_overridden(self, "to_item") else None,
+            "error_item": self.get_error_item
+            if _is_overridden(self, "get_error_item")
+            else default_error_item,
+        }
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Builds the response; starts nothing."""
+        try:
+            return self.build_response()
+        except StreamError as error:
+            return refusal(error)
+
+    post = put = patch = delete = get
+
+    def build_response(self) -> StreamResponse:
+        """Returns the response to this request, not started; raises `NotAcceptable`."""
+        formats = self._asked(self.get_formats)
+        if formats is None:
+            return self._response(self._asked(self.get_format))
+        response = self._response(choose_format(self.request.headers.get("Accept"), formats))
+        patch_vary_headers(response, ["Accept"])
+        return response
+
+    def _response(self, format: Format) -> StreamResponse:
+        return self.response_class(
+            self.stream, format=format, request=self.request, **self.get_response_options()
+        )
+
+    def _asked(self, hook: Callable[[], Any]) -> Any:
+        return async_to_sync(hook)() if inspect.iscoroutinefunction(hook) else hook()
+
+    # Where the deciding phase runs.
+
+    @classonlymethod
+    def as_view(cls, **initkwargs: Any) -> Any:  # noqa: N805
+        """Returns the view function, as Django's does."""
+        view: Any = super().as_view(**initkwargs)
+        if _decides_without_thread(cls):
+            # The function itself and not True: a decorator copies the attribute to a function of
+            # its own, which may well need a thread.
+            view.decides_without_thread = view
+        return view
+
+
+class EventStreamView(StreamView):
+    """A stream of Server-Sent Events, for a browser's `EventSource`:
+
+        class Ticks(EventStreamView):
+            async def stream(self):
+                start = int(self.last_event_id or 0)
+                for n in itertools.count(start + 1):
+                    yield Event.json({"n": n}, id=str(n), event="tick")
+                    await asyncio.sleep(1)
+
+    An item is an `Event`; a str is the data of one, and any other value its data in JSON. The
+    headers leave at once, an idle stream beats every 15 seconds, and a failure ends in an event
+    named "error".
+    """
+
+    response_class = EventStreamResponse
+    format = EVENT_STREAM
+    first_item_seconds = None
+    retry: float | timedelta | None = None
+    """How long a client waits before it reconnects, in seconds; sent first. None leaves it to the
+    browser."""
+
+    def get_retry(self) -> Any:
+        """Returns the seconds of `retry`."""
+        return self.retry
+
+    def get_response_options(self) -> dict[str, Any]:
+        """Returns the keyword arguments of the response, from the other hooks."""
+        return {**super().get_response_options(), "retry": self._asked(self.get_retry)}
+
+
+class TextMixin:
+    """Items are text (`text/plain`)."""
+
+    format = TEXT
+
+
+class BytesMixin:
+    """Items are bytes (`application/octet-stream`)."""
+
+    format = BYTES
+
+
+class JSONLinesMixin:
+    """Items are JSON values, one a line (`application/jsonl`)."""
+
+    format = JSONL
+
+
+class MessagePackMixin:
+    """Items are MessagePack values, one after the other (`application/vnd.msgpack`)."""
+
+    format = MSGPACK
+
+
+STREAMING_PHASE = {"stream", "to_item", "get_error_item"}
+"""What a subclass overrides that runs in the streaming phase."""
+
+
+def _is_overridden(view: StreamView, name: str) -> bool:
+    return getattr(type(view), name) is not getattr(StreamView, name)
+
+
+def _decides_without_thread(cls: type[StreamView]) -> bool:
+    """Whether deciding runs nothing but our own code, which may run on the event loop.
+
+    As soon as a class between `cls` and ours has code under a name that ours know too (`dispatch`,
+    `setup`, `get`, a hook, a property for an attribute), its author expects Django's thread for
+    sync views.
+    """
+    ours = {View, StreamView, EventStreamView, object}
+    deciding = {name for base in ours - {object} for name in vars(base)} - STREAMING_PHASE
+    others = [base for base in cls.__mro__ if base not in ours]
+    return not any(_is_code(vars(base).get(name)) for base in others for name in deciding)
+
+
+def _is_code(member: Any) -> bool:
+    is_function = callable(member) and not isinstance(member, type)
+    return is_function or isinstance(member, property | classmethod | staticmethod)
