@@ -136,7 +136,7 @@ class _MessagePackSplitter(Splitter):
             raise TruncatedStream(
                 f"the stream ends inside an item, {len(self._begun)} bytes into it"
             )
-        return iter(())
+        yield from ()
 
     def _checked(self, item: bytearray) -> bytes:
         if len(item) > self._max_item:
@@ -159,7 +159,7 @@ class _Passage(Splitter):
             yield bytes(data)
 
     def close(self) -> Iterator[bytes]:
-        return iter(())
+        yield from ()
 
 
 class _CodePointSplitter(Splitter):
@@ -178,7 +178,7 @@ class _CodePointSplitter(Splitter):
         pending, _ = self._decoder.getstate()
         if pending:
             raise TruncatedStream("the stream ends inside a code point")
-        return iter(())
+        yield from ()
 
 
 def _too_large(max_item: int) -> ItemTooLarge:

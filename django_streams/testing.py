@@ -211,7 +211,8 @@ class OpenStream:
                     [waiting, self._application], return_when=asyncio.FIRST_COMPLETED
                 )
             if waiting.done():
-                return waiting.result()
+                message: Message = waiting.result()
+                return message
             if not self._messages.empty():
                 return self._messages.get_nowait()
         finally:

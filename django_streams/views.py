@@ -180,7 +180,7 @@ class StreamView(View):
     # Where the deciding phase runs.
 
     @classonlymethod
-    def as_view(cls, **initkwargs: Any) -> Any:  # noqa: N805
+    def as_view(cls, **initkwargs: Any) -> Any:
         """Returns the view function, as Django's does."""
         view: Any = super().as_view(**initkwargs)
         if _decides_without_thread(cls):

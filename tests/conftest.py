@@ -1,0 +1,27 @@
+"""What every test may rely on; and in CI, that no test is skipped for want of what it needs."""
+
+import os
+
+import pytest
+
+NEEDY = {"browser", "server", "service"}
+"""Markers of tests that need something of the machine: CI has it, or CI has failed."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    is_needy = NEEDY & {marker.name for marker in item.iter_markers()}
+    if report.skipped and is_needy and os.environ.get("CI"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and CI skips nothing: {call.excinfo.value}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    report = yield
+    if report.skipped and os.environ.get("CI"):
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} was skipped as a whole, and CI skips nothing"
+    return report
