@@ -131,6 +131,7 @@ class Buffer:
         taken = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self.size = 0
+        self._has_begun = True
         self._idle_since = self._loop.time()
         if self._writers:
             self._wake_writers()

@@ -1,0 +1,549 @@
+"""`pump`: one task drives the source, gives way, stops at the bound, and runs every `finally`."""
+
+import asyncio
+import contextvars
+import logging
+import threading
+import time
+from functools import partial
+
+import pytest
+
+from django_streams import BrokenOff, ClientDisconnected, NoContent, Spawn
+from django_streams.pump import Pump, PumpOptions, drive
+from django_streams.sources import open_source
+
+
+class Witness:
+    """Sees what becomes of a source, and hands out sources that show it."""
+
+    def __init__(self):
+        self.is_closed = False
+        self.made = 0
+        self.reported = []
+        self.go_on = asyncio.Event()
+
+    async def endless(self):
+        try:
+            while True:
+                self.made += 1
+                yield b"x" * 100
+        finally:
+            self.is_closed = True
+
+    async def waiting(self, *items):
+        try:
+            for item in items:
+                yield item
+            await self.go_on.wait()
+            yield b"last"
+        finally:
+            self.is_closed = True
+
+    async def report(self, error):
+        self.reported.append(error)
+
+    async def record(self, error):
+        return b"!"
+
+
+@pytest.fixture
+async def witness():
+    return Witness()
+
+
+def pumped(source, **options) -> Pump:
+    options.setdefault("encode", bytes)
+    return Pump(partial(open_source, source=source), PumpOptions(**options))
+
+
+async def primed(source, for_item=True, seconds=5, **options) -> Pump:
+    pump = pumped(source, **options)
+    pump.start()
+    await pump.primed(seconds, for_item=for_item)
+    return pump
+
+
+async def failing(error, *items):
+    for item in items:
+        yield item
+    raise error
+
+
+async def test_nothing_runs_before_the_start(witness):
+    pump = pumped(witness.endless())
+    await asyncio.sleep(0)
+    assert witness.made == 0
+    assert await pump.aclose()
+    assert pump.is_closed
+
+
+async def test_all_items_come_in_order_between_head_and_tail():
+    async def source():
+        for n in range(1000):
+            yield str(n).encode() + b" "
+            if n % 3 == 0:
+                await asyncio.sleep(0)
+
+    pump = await primed(source(), head=b"<", tail=b">")
+    expected = b"<" + b"".join(str(n).encode() + b" " for n in range(1000)) + b">"
+    assert b"".join([chunk async for chunk in pump]) == expected
+    assert await pump.aclose()
+
+
+async def test_iterating_starts_a_pump_that_nobody_has_started():
+    pump = pumped([b"a", b"b"])
+    assert b"".join([chunk async for chunk in pump]) == b"ab"
+
+
+async def test_items_that_are_ready_together_leave_together():
+    async def source():
+        for _ in range(100):
+            yield b"x"
+
+    chunks = [chunk async for chunk in await primed(source())]
+    assert [chunk for chunk in chunks if chunk] == [b"x" * 100]
+
+
+async def test_the_source_stops_at_the_capacity_until_the_client_has_taken_it(witness):
+    pump = await primed(witness.endless(), capacity=1000)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert witness.made == 10
+    assert len(await anext(aiter(pump))) == 1000
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert witness.made == 20
+    await pump.aclose()
+    assert witness.is_closed
+
+
+async def test_a_source_that_never_awaits_lets_others_run_every_few_milliseconds():
+    async def busy():
+        while True:
+            time.sleep(0.001)  # Work that takes the processor and gives nothing to wait for.
+            yield b"x"
+
+    pump = await primed(busy())
+    gaps, last = [], time.monotonic()
+    for _ in range(20):
+        await asyncio.sleep(0)
+        gaps.append(time.monotonic() - last)
+        last = time.monotonic()
+    assert sorted(gaps)[10] < 0.05
+    await pump.aclose()
+
+
+async def test_a_source_that_never_awaits_is_stopped_though_nobody_reads(witness):
+    pump = await primed(witness.endless())
+    readers = asyncio.ensure_future(drain(pump))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert await pump.aclose()
+    assert witness.is_closed
+    with pytest.raises(BrokenOff):
+        await readers
+
+
+async def drain(pump):
+    async for _ in pump:
+        pass
+
+
+async def test_priming_waits_for_the_first_item(witness):
+    pump = pumped(witness.waiting())
+    pump.start()
+    priming = asyncio.ensure_future(pump.primed(5, for_item=True))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not priming.done()
+    witness.go_on.set()
+    await priming
+    assert b"".join([chunk async for chunk in pump]) == b"last"
+
+
+async def test_priming_not_for_an_item_waits_for_nothing_but_the_opening(witness):
+    opening = asyncio.Event()
+
+    async def opened_late():
+        await opening.wait()
+        return witness.waiting()
+
+    pump = pumped(opened_late)
+    pump.start()
+    priming = asyncio.ensure_future(pump.primed(5, for_item=False))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not priming.done()
+    opening.set()
+    await priming
+    await pump.aclose()
+
+
+async def test_priming_gives_up_after_its_time(witness):
+    pump = await primed(witness.waiting(), seconds=0.001)
+    assert pump.is_committed
+    await pump.aclose()
+    assert witness.is_closed
+
+
+@pytest.mark.parametrize("for_item", [True, False])
+async def test_what_is_raised_before_the_first_item_is_raised_to_whoever_primes(witness, for_item):
+    with pytest.raises(LookupError):
+        await primed(failing(LookupError()), for_item=for_item, report=witness.report)
+    assert witness.reported == []
+
+
+async def test_a_coroutine_that_returns_none_has_no_content():
+    async def nothing():
+        return None
+
+    with pytest.raises(NoContent):
+        await primed(nothing, for_item=False)
+
+
+async def test_cancelling_the_primer_leaves_the_pump_to_be_closed(witness):
+    pump = pumped(witness.waiting())
+    pump.start()
+    priming = asyncio.ensure_future(pump.primed(5, for_item=True))
+    await asyncio.sleep(0)
+    priming.cancel()
+    await asyncio.wait([priming])
+    assert await pump.aclose()
+    assert witness.is_closed
+
+
+@pytest.mark.parametrize("breaks_off", [True, False])
+async def test_a_failure_midway_is_recorded_reported_once_and_breaks_off(witness, breaks_off):
+    error = LookupError("x")
+    pump = await primed(
+        failing(error, b"a"),
+        breaks_off=breaks_off,
+        record=witness.record,
+        report=witness.report,
+        tail=b"tail",
+    )
+    chunks = []
+    try:
+        async for chunk in pump:
+            chunks.append(chunk)
+    except BrokenOff as broken_off:
+        assert breaks_off
+        assert broken_off.__cause__ is error
+    else:
+        assert not breaks_off
+    assert b"".join(chunks) == b"a!"
+    assert witness.reported == [error]
+
+
+async def test_an_item_that_cannot_be_encoded_is_a_failure_of_the_source(witness):
+    def encode(item):
+        raise ValueError(item)
+
+    with pytest.raises(ValueError, match="1"):
+        await primed(witness.waiting(1), encode=encode)
+    assert witness.is_closed
+
+
+async def test_a_source_that_raises_cancelled_error_by_itself_is_a_failure(witness):
+    pump = await primed(failing(asyncio.CancelledError(), b"a"), report=witness.report)
+    with pytest.raises(BrokenOff):
+        await drain(pump)
+    [reported] = witness.reported
+    assert "raised CancelledError" in str(reported)
+
+
+async def test_a_pump_whose_task_is_cancelled_from_outside_breaks_off(witness):
+    pump = await primed(witness.waiting(b"a"), report=witness.report)
+    pump._task.cancel()
+    with pytest.raises(BrokenOff):
+        await drain(pump)
+    assert witness.is_closed
+    assert witness.reported == []
+
+
+async def test_one_task_and_context_drive_the_source_from_start_to_finally():
+    variable = contextvars.ContextVar("variable")
+    tasks = []
+
+    async def source():
+        variable.set("mine")
+        try:
+            async with asyncio.timeout(60):
+                for _ in range(3):
+                    tasks.append(asyncio.current_task())
+                    yield variable.get().encode()
+                    await asyncio.sleep(0)
+        finally:
+            tasks.append(asyncio.current_task())
+
+    pump = await primed(source())
+    assert b"".join([chunk async for chunk in pump]) == b"mine" * 3
+    assert len(set(tasks)) == 1
+
+
+async def test_an_ended_timeout_across_a_yield_is_the_sources_own(witness):
+    async def source():
+        try:
+            async with asyncio.timeout(0.001):
+                yield b"a"
+                await asyncio.Event().wait()
+        except TimeoutError:
+            yield b"b"
+
+    assert b"".join([chunk async for chunk in await primed(source())]) == b"ab"
+
+
+async def test_a_heartbeat_does_not_disturb_the_source(witness):
+    pump = await primed(witness.waiting(b"a"), beat=b".", idle_seconds=0.001)
+    reader = aiter(pump)
+    assert await anext(reader) == b"a"
+    assert await anext(reader) == b"."
+    witness.go_on.set()
+    assert b"".join([chunk async for chunk in reader]).endswith(b"last")
+
+
+async def test_closing_runs_the_finally_whatever_the_source_waits_for(witness):
+    pump = await primed(witness.waiting(b"a"))
+    assert await pump.aclose()
+    assert witness.is_closed
+    assert pump.is_closed
+
+
+async def test_closing_twice_at_once_cancels_once():
+    cancelled = []
+    ending = asyncio.Event()
+
+    async def source():
+        try:
+            yield b"a"
+            await asyncio.Event().wait()
+        finally:
+            await ending.wait()
+            cancelled.append("ended by itself")
+
+    pump = await primed(source())
+    closings = [asyncio.ensure_future(pump.aclose()) for _ in range(3)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    ending.set()
+    assert await asyncio.gather(*closings) == [True, True, True]
+    assert cancelled == ["ended by itself"]
+
+
+async def test_a_source_that_swallows_the_cancellation_is_stopped_at_its_next_item():
+    ended = []
+
+    async def stubborn():
+        try:
+            while True:
+                yield b"a"
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    pass
+        finally:
+            ended.append(True)
+
+    pump = await primed(stubborn())
+    assert await pump.aclose()
+    assert ended == [True]
+
+
+async def test_a_source_that_does_not_end_is_left_with_a_warning(monkeypatch, caplog):
+    monkeypatch.setattr("django_streams.pump.CLOSE_SECONDS", 0.01)
+    release = asyncio.Event()
+
+    async def stuck():
+        try:
+            yield b"a"
+            await asyncio.Event().wait()
+        finally:
+            while not release.is_set():
+                try:
+                    await release.wait()
+                except asyncio.CancelledError:
+                    pass
+
+    pump = await primed(stuck())
+    with caplog.at_level(logging.WARNING, "django_streams"):
+        assert not await pump.aclose()
+    assert "still runs" in caplog.text
+    release.set()
+    await asyncio.wait([pump._task])
+
+
+async def test_closing_from_another_thread_stops_the_source_and_does_not_wait(witness):
+    pump = await primed(witness.waiting(b"a"))
+    thread = threading.Thread(target=pump.close)
+    thread.start()
+    thread.join()
+    await asyncio.wait([pump._task])
+    assert witness.is_closed
+
+
+async def test_closing_after_the_loop_has_gone_is_nothing():
+    pumps = []
+
+    async def main():
+        pumps.append(await primed([b"a"]))
+        await drain(pumps[0])
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
+    thread.start()
+    thread.join()
+    pumps[0].close()
+
+
+async def test_a_failure_in_the_finally_of_a_closing_source_is_reported(witness):
+    async def source():
+        try:
+            yield b"a"
+            await asyncio.Event().wait()
+        finally:
+            raise LookupError
+
+    pump = await primed(source(), report=witness.report)
+    await pump.aclose()
+    assert [type(error) for error in witness.reported] == [LookupError]
+
+
+# Producers that are not iterated.
+
+
+async def test_a_producer_sends_until_it_returns():
+    async def produce(send):
+        for item in (b"a", b"b"):
+            await send(item)
+
+    assert b"".join([chunk async for chunk in await primed(Spawn(produce))]) == b"ab"
+
+
+async def test_send_waits_when_the_client_is_slow():
+    sent = []
+
+    async def produce(send):
+        while True:
+            await send(b"x" * 100)
+            sent.append(1)
+
+    pump = await primed(Spawn(produce), capacity=1000)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(sent) == 9
+    await anext(aiter(pump))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(sent) == 19
+    await pump.aclose()
+
+
+async def test_send_raises_when_the_client_has_left():
+    raised = []
+
+    async def produce(send):
+        try:
+            while True:
+                await send(b"x" * 100)
+        except ClientDisconnected as error:
+            raised.append(error)
+            raise
+
+    pump = await primed(Spawn(produce), capacity=1000)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert await pump.aclose()
+    assert len(raised) == 1
+
+
+async def test_a_producer_that_waits_for_something_else_is_cancelled():
+    cancelled = []
+
+    async def produce(send):
+        await send(b"a")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    pump = await primed(Spawn(produce))
+    assert await pump.aclose()
+    assert cancelled == [True]
+
+
+async def test_a_producer_that_catches_everything_does_not_freeze_the_loop():
+    async def produce(send):
+        for _ in range(1000):
+            try:
+                await send(b"x" * 100)
+            except ClientDisconnected:
+                pass
+
+    pump = await primed(Spawn(produce), capacity=1000)
+    closing = asyncio.ensure_future(pump.aclose())
+    async with asyncio.timeout(5):
+        assert await closing
+
+
+async def test_send_may_be_called_from_several_tasks():
+    async def produce(send):
+        async with asyncio.TaskGroup() as group:
+            for n in range(50):
+                group.create_task(send(b"%d " % n * 50))
+
+    pump = await primed(Spawn(produce), capacity=100)
+    words = b"".join([chunk async for chunk in pump]).split()
+    assert sorted(set(map(int, words))) == list(range(50))
+    assert len(words) == 2500
+
+
+async def test_send_after_the_end_is_refused():
+    sends = []
+
+    async def produce(send):
+        sends.append(send)
+        await send(b"a")
+
+    await drain(await primed(Spawn(produce)))
+    with pytest.raises(RuntimeError, match="after the producer had returned"):
+        await sends[0](b"b")
+
+
+# Without an event loop.
+
+
+def test_a_source_is_driven_in_the_callers_thread_one_chunk_an_item():
+    options = PumpOptions(encode=bytes, head=b"<", tail=b">")
+    assert list(drive(lambda: iter([b"a", b"b"]), options, fail=None)) == [b"<", b"a", b"b", b">"]
+
+
+@pytest.mark.parametrize("breaks_off", [True, False])
+def test_a_failure_is_recorded_and_breaks_off_without_a_loop_too(breaks_off):
+    def source():
+        yield b"a"
+        raise LookupError
+
+    seen = []
+    options = PumpOptions(encode=bytes, tail=b">", breaks_off=breaks_off)
+    chunks = drive(source, options, fail=lambda error: seen.append(error) or b"!")
+    assert [next(chunks), next(chunks)] == [b"a", b"!"]
+    with pytest.raises(BrokenOff if breaks_off else StopIteration):
+        next(chunks)
+    assert [type(error) for error in seen] == [LookupError]
+
+
+def test_closing_the_iteration_closes_the_source():
+    closed = []
+
+    def source():
+        try:
+            yield b"a"
+            yield b"b"
+        finally:
+            closed.append(True)
+
+    chunks = drive(source, PumpOptions(encode=bytes), fail=None)
+    next(chunks)
+    chunks.close()
+    assert closed == [True]
