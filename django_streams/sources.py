@@ -83,7 +83,7 @@ async def open_source(encode: Encode, *, source: Any, to_item: ToItem | None = N
             raise NoContent
     if isinstance(source, Spawn):
         return _push(source, encode, to_item)
-    if isinstance(source, AsyncIterable):
+    if is_async(source):
         return _LoopFeed(source, encode, to_item)
     return _ThreadFeed(rows(source, given), encoding(encode, to_item, in_thread=True))
 
@@ -124,6 +124,8 @@ def opened_here(source: Any) -> Any:
 
 def is_async(source: Any) -> bool:
     """Whether a source needs an event loop."""
+    if isinstance(source, QuerySet):
+        return False  # Its `async for` would fetch everything first.
     return (
         isinstance(source, AsyncIterable | Awaitable | Spawn)
         or inspect.isasyncgenfunction(source)
