@@ -23,7 +23,7 @@ from django.http.response import HttpResponseBase
 from django.utils.log import log_response
 
 from .exceptions import BrokenOff, NoContent, StreamError
-from .release import abandon_thread
+from .release import release
 from .responses import StreamResponse
 from .views import refusal
 
@@ -40,20 +40,17 @@ EXCHANGE = "django_streams.exchange"
 class Exchange:
     """One request and its answer, from the first byte to the last `finally`."""
 
-    def __init__(self) -> None:
-        self.response: StreamResponse | None = None
-        """The stream that was begun, if it is one."""
-        self.is_broken_off = False
-        """Whether the body must not look whole."""
+    response: StreamResponse | None = None
+    """The stream, if that is the answer."""
 
     def prepare(self, request: HttpRequest) -> None:
         """Is shown the request before anything else sees it."""
 
     async def aclose(self) -> None:
-        """Waits until nothing of the stream runs any more; a thread that does not come back is
-        left."""
-        if self.response is not None and not await self.response.pump.aclose():
-            abandon_thread()
+        """Waits until nothing of the stream runs any more."""
+        if self.response is not None:
+            await self.response.aclose()
+            await release()  # Of what the source itself has opened.
 
 
 class StreamingASGIHandler(ASGIHandler):
@@ -74,7 +71,7 @@ class StreamingASGIHandler(ASGIHandler):
             await super().handle({**scope, EXCHANGE: exchange}, receive, send)
         finally:
             await exchange.aclose()
-        if exchange.is_broken_off:
+        if exchange.response is not None and exchange.response.is_broken_off:
             _close_twisted_transport(send)
 
     def make_view_atomic(self, view: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,8 +95,7 @@ class StreamingASGIHandler(ASGIHandler):
         response: HttpResponseBase = await super().get_response_async(request)
         if not isinstance(response, StreamResponse):
             return response
-        response.request = request
-        response._handler_class = type(self)  # Who asked, as Django's signals name it.
+        response.attach(request, type(self))
         exchange.response = response
         if request.method == "HEAD":
             response.drop_content()
@@ -113,13 +109,12 @@ class StreamingASGIHandler(ASGIHandler):
         if not isinstance(response, StreamResponse):
             await super().send_response(response, send)
             return
-        exchange: Exchange = response.request.scope[EXCHANGE]  # type: ignore[union-attr]
         try:
             await super().send_response(response, send)
         except BrokenOff:
-            exchange.is_broken_off = True
+            response.is_broken_off = True
         finally:
-            await exchange.aclose()
+            await response.aclose()
 
     async def _started(self, request: Any, response: StreamResponse) -> HttpResponseBase:
         answer: HttpResponseBase

@@ -84,6 +84,8 @@ class StreamResponse(StreamingHttpResponse):
     """
 
     format: Format = TEXT
+    is_broken_off = False
+    """Whether the body was left without its end, so that no client takes it for whole."""
     _handler_class: Any = None
 
     def __init__(
@@ -101,7 +103,7 @@ class StreamResponse(StreamingHttpResponse):
     ) -> None:
         self.format = _checked_format(format or self.format)
         self.first_item_seconds = _first_item_seconds(first_item_seconds)
-        self.request = request
+        self._request = request
         self._source = source if request is None or request.method != "HEAD" else ()
         self._to_item = to_item
         self._error_item = error_item
@@ -137,6 +139,11 @@ class StreamResponse(StreamingHttpResponse):
         """Whether no middleware has wrapped or replaced what is streamed."""
         return self._iterator is self._body  # type: ignore[attr-defined]
 
+    def attach(self, request: HttpRequest, sender: type) -> None:
+        """Learns what it answers, and the handler that asks: a failure midway is told with both."""
+        self._request = request
+        self._handler_class = sender
+
     def drop_content(self) -> None:
         """Makes it an answer to HEAD: the headers, and nothing to stream."""
         self.close_source()
@@ -158,6 +165,14 @@ class StreamResponse(StreamingHttpResponse):
         """Stops the source, and does what Django does when a response has ended."""
         self.close_source()
         super().close()
+
+    async def aclose(self) -> None:
+        """Stops the source and waits for its `finally`; a thread that does not come back is
+        left."""
+        if not self.pump.is_started:
+            self.close_source()
+        elif not await self.pump.aclose():
+            abandon_thread()
 
     # Iterated on an event loop.
 
@@ -187,8 +202,7 @@ class StreamResponse(StreamingHttpResponse):
             async for chunk in self.pump:
                 yield chunk
         finally:
-            if not await self.pump.aclose():
-                abandon_thread()
+            await self.aclose()
 
     async def _record(self, error: Exception) -> bytes:
         """Returns what the client is told of a failure midway, in the stream's format."""
@@ -204,19 +218,21 @@ class StreamResponse(StreamingHttpResponse):
 
     def _log(self, error: Exception) -> None:
         """Tells the operator of a failure midway, as Django does of one in a view."""
-        path = self.request.path if self.request is not None else "a stream"
+        path = self._request.path if self._request is not None else "a stream"
         logger.error(
             "Streaming failed midway: %s",
             path,
             exc_info=error,
-            extra={"status_code": 500, "request": self.request},
+            extra={"status_code": 500, "request": self._request},
         )
-        got_request_exception.send_robust(sender=self._handler_class, request=self.request)
+        got_request_exception.send_robust(sender=self._handler_class, request=self._request)
 
     # Iterated without one.
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._sync_chunks() if self.has_own_content else super().__iter__()
+        if self.has_own_content and self.is_async:
+            self.streaming_content = self._body = self._sync_chunks()
+        return super().__iter__()
 
     def _sync_chunks(self) -> Iterator[bytes]:
         source = opened_here(self._source)

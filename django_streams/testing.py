@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, MutableMapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.http import HttpRequest
 from django.test import AsyncClient, AsyncRequestFactory
 from django.utils.datastructures import CaseInsensitiveMapping
@@ -29,6 +31,7 @@ from django.utils.datastructures import CaseInsensitiveMapping
 from .asgi import EXCHANGE, Exchange, StreamingASGIHandler
 from .events import MessageEvent
 from .formats import TEXT, find_format
+from .release import release
 
 __all__ = ["OpenStream", "StreamClient", "StreamEnded"]
 
@@ -76,13 +79,14 @@ class StreamClient(AsyncClient):
         stream = OpenStream(
             request.scope | {EXCHANGE: exchange}, request.body, exchange, self._timeout
         )
-        await stream.open(self._application or StreamingASGIHandler())
-        for cookie in stream.cookies:
-            self.cookies.load(cookie)
-        try:
-            yield stream
-        finally:
-            await stream.disconnect()
+        with _old_connections.left_open():
+            await stream.open(self._application or StreamingASGIHandler())
+            for cookie in stream.cookies:
+                self.cookies.load(cookie)
+            try:
+                yield stream
+            finally:
+                await stream.disconnect()
 
 
 class OpenStream:
@@ -252,3 +256,33 @@ class _TestExchange(Exchange):
 
     def prepare(self, request: HttpRequest) -> None:
         request._dont_enforce_csrf_checks = not self._enforces_csrf  # type: ignore[attr-defined]
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        await release()
+
+
+class _OldConnections:
+    """Keeps Django from closing the connection of a `TestCase` when a request begins or ends.
+
+    As its own test clients do; but streams are open at the same time, so they are counted.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    @contextmanager
+    def left_open(self) -> Iterator[None]:
+        signals = (request_started, request_finished)
+        self._count += 1
+        for signal in signals:
+            signal.disconnect(close_old_connections)
+        try:
+            yield
+        finally:
+            self._count -= 1
+            for signal in signals if not self._count else ():
+                signal.connect(close_old_connections)
+
+
+_old_connections = _OldConnections()

@@ -1,4 +1,4 @@
-"""`asgi`: a stream starts when the middleware has returned, and nothing of it outlives its request."""
+"""`asgi`: a stream starts when the middleware has returned, and ends with its request."""
 
 import asyncio
 import logging
@@ -418,8 +418,8 @@ async def test_function_views_stream_too():
 
 
 async def test_head_of_a_function_view_starts_nothing():
-    for path in ("/function/", "/async-function/"):
-        async with StreamClient().stream("HEAD", path) as stream:
+    for url in ("/function/", "/async-function/"):
+        async with StreamClient().stream("HEAD", url) as stream:
             assert (stream.status_code, await stream.read()) == (200, b"")
     assert life.started == 0
 

@@ -50,7 +50,7 @@ def test_an_event_of_the_vectors_is_dispatched_as_they_say(row):
 
 @pytest.mark.parametrize("row", VECTORS["reject"], ids=lambda row: json.dumps(row["event"])[:40])
 def test_an_event_that_the_vectors_reject_is_not_made(row):
-    with pytest.raises(ValueError, match="event=|id=|retry="):
+    with pytest.raises(ValueError, match=r"event=|id=|retry="):
         Event(**row["event"])
 
 

@@ -1,4 +1,4 @@
-"""`sources`: whatever a user gives becomes one thing to drive, in the right thread, and is closed."""
+"""`sources`: whatever a user gives is driven in the right thread, and closed there."""
 
 import asyncio
 import threading

@@ -368,8 +368,8 @@ async def test_a_view_of_one_format_streams_it_whatever_the_accept_header_says()
 
 
 async def test_head_has_the_headers_and_starts_nothing():
-    for path in ("/words/", "/ticks/", "/feed/"):
-        stream, body = await fetched(path, "HEAD")
+    for url in ("/words/", "/ticks/", "/feed/"):
+        stream, body = await fetched(url, "HEAD")
         assert (stream.status_code, body) == (200, b"")
         assert stream.is_complete
     assert stream.headers["Content-Type"] == "application/jsonl"

@@ -1,0 +1,125 @@
+"""`checks`: what is wrong before the first request is said at start-up."""
+
+import pytest
+from django.core.checks import run_checks
+from django.http import HttpResponse
+from django.test import override_settings
+from django.urls import include, path
+
+from django_streams import JSONL, EventStreamView, StreamView
+from django_streams.checks import check_server, check_settings, check_views
+
+pytestmark = pytest.mark.urls(__name__)
+
+
+class Right(StreamView):
+    formats = (JSONL,)
+
+    def stream(self):
+        return []
+
+
+class WithoutStream(StreamView):
+    pass
+
+
+class WrongFormat(Right):
+    format = "jsonl"
+
+
+class WrongFormats(Right):
+    formats = (JSONL, "msgpack")
+
+
+class NoFormats(Right):
+    formats = []
+
+
+class WrongHeartbeat(EventStreamView):
+    heartbeat = 0
+
+    def stream(self):
+        return []
+
+
+class WrongSeconds(Right):
+    first_item_seconds = "long"
+
+
+class OfItsOwn(Right):
+    @property
+    def heartbeat(self):
+        return 3
+
+
+urlpatterns = [
+    path("", include([path("right/", Right.as_view())])),
+    path("own/", OfItsOwn.as_view()),
+]
+
+
+def routes(view):
+    return type("urls", (), {"urlpatterns": [path("", include([path("x/", view.as_view())]))]})
+
+
+def test_a_project_without_faults_has_no_messages():
+    assert [message for message in run_checks() if message.id.startswith("streams.")] == []
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        (WithoutStream, "WithoutStream has no stream()"),
+        (WrongFormat, "WrongFormat.format is 'jsonl'; it takes a Format"),
+        (WrongFormats, "WrongFormats.formats is (<"),
+        (NoFormats, "NoFormats.formats is []; it takes at least one Format, or None"),
+        (WrongHeartbeat, "WrongHeartbeat.heartbeat is 0; it takes a positive number of seconds"),
+        (WrongSeconds, "WrongSeconds.first_item_seconds is 'long'"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_fault_of_a_routed_view_is_an_error_that_names_it(view, message):
+    with override_settings(ROOT_URLCONF=routes(view)):
+        [error] = check_views()
+    assert (error.id, error.obj) == ("streams.E002", view)
+    assert error.msg.startswith(message.split("<")[0])
+
+
+def test_a_wrong_setting_is_an_error_that_names_it():
+    with override_settings(STREAMS={"HEARTBEAT": "x"}):
+        [error] = check_settings()
+    assert error.id == "streams.E001"
+    assert "STREAMS[\"HEARTBEAT\"] is 'x'" in error.msg
+
+
+@pytest.mark.parametrize(
+    ("application", "ids"),
+    [
+        ("tests.asgi.application", []),
+        (f"{__name__}.djangos", ["streams.W001"]),
+        (f"{__name__}.router", []),
+        (None, ["streams.W002"]),
+        ("no.such.module", []),
+    ],
+)
+def test_the_application_of_the_project_is_looked_at(application, ids):
+    with override_settings(ASGI_APPLICATION=application):
+        assert [warning.id for warning in check_server()] == ids
+
+
+def djangos(scope, receive, send):
+    """Stands for an application that is not ours."""
+
+
+class router:  # noqa: N801 - An object as Channels' ProtocolTypeRouter is one.
+    from tests.asgi import application
+
+    application_mapping = {"http": application}
+
+
+def test_a_project_without_streaming_views_is_not_warned():
+    urls = type("urls", (), {"urlpatterns": [path("", lambda request: HttpResponse())]})
+    with override_settings(ROOT_URLCONF=urls, ASGI_APPLICATION=None):
+        assert check_server() == check_views() == []
+    with override_settings(ROOT_URLCONF=None):
+        assert check_views() == []
