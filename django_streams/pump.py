@@ -268,6 +268,7 @@ class Pump:
 
     async def _fill(self, buffer: Buffer, feed: Feed | Push) -> None:
         if isinstance(feed, Push):
+            self._turn_ends = monotonic() + TURN_SECONDS
             await feed.produce(partial(self._send, feed.encode))
             return
         encode, append, capacity = feed.encode, buffer.append, buffer.capacity
