@@ -11,7 +11,7 @@ Django 5.2, 6.0 and 6.1, and leaves every response that does not stream as it is
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import django
@@ -56,6 +56,9 @@ class Exchange:
 class StreamingASGIHandler(ASGIHandler):
     """Django's handler, which starts a stream when the middleware has returned and closes it at the
     end."""
+
+    # Django's 64 KiB would cut every full chunk of a stream in two, one of them tiny.
+    chunk_size = 2**20
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one connection: HTTP as Django does, and the lifespan of the server."""
@@ -102,6 +105,14 @@ class StreamingASGIHandler(ASGIHandler):
         elif response.has_own_content:
             return await self._started(request, response)
         return response
+
+    @classmethod
+    def chunk_bytes(cls, data: bytes) -> Iterable[tuple[bytes, bool]]:
+        """Returns pieces of `data` to send, each with whether it is the last; most often one."""
+        if len(data) <= cls.chunk_size:
+            return ((data, True),)  # Once an event: no generator for what needs no cutting.
+        pieces: Iterable[tuple[bytes, bool]] = super().chunk_bytes(data)
+        return pieces
 
     async def send_response(self, response: HttpResponseBase, send: Send) -> None:
         """Sends the response; one that is broken off lacks its final message, by which servers show

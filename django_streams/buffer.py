@@ -70,8 +70,11 @@ class Buffer:
             raise ClientDisconnected("the client has left")
         self._chunks.append(chunk)
         self.size = size = self.size + len(chunk)
-        if self._reader is not None:
-            self._wake_reader()
+        reader = self._reader
+        if reader is not None:
+            self._reader = None
+            if not reader.done():
+                reader.set_result(None)
         return size
 
     @property
@@ -107,23 +110,25 @@ class Buffer:
         return self
 
     async def __anext__(self) -> bytes:
-        if not self._chunks:
-            if not self._has_begun:
-                self._has_begun = True
-                return b""
-            await self.ready()
-            if not self._chunks:
+        chunks = self._chunks
+        if not (chunks or self._has_begun):
+            self._has_begun = True
+            return b""
+        while not chunks:
+            if self.is_finished or self.is_closed:
                 raise self._error or StopAsyncIteration
+            await self._news()
         return self.take()
 
     async def ready(self) -> None:
         """Waits until there is a chunk to take or the stream has ended. For one task at a time."""
         while not (self._chunks or self.is_finished or self.is_closed):
-            self._reader = self._loop.create_future()
-            try:
-                await self._reader
-            finally:
-                self._reader = None
+            await self._news()
+
+    def _news(self) -> asyncio.Future[None]:
+        """Returns what the next append, end or closing resolves."""
+        self._reader = reader = self._loop.create_future()
+        return reader
 
     def take(self) -> bytes:
         """Returns all that is there, b"" if nothing is, and lets the producer go on."""

@@ -1,0 +1,151 @@
+"""The same 200,000 events, streamed in each way there is; every contestant is an ASGI application.
+
+    ours          an EventStreamView that yields dicts
+    django        a plain StreamingHttpResponse that encodes with msgspec, one event a chunk
+    sse_starlette the EventSourceResponse of sse-starlette, encoding with msgspec
+    raw           an ASGI application that joins 64 KiB a send: what the machine can do
+    raw_single    an ASGI application that sends each event by itself
+
+Each answers /ready/ (events that are there at once), /awaited/ (one real await per event) and /first/
+(a single event, then nothing).
+"""
+
+import asyncio
+
+import msgspec
+from django.conf import settings
+
+COUNT = 200_000
+encode = msgspec.json.Encoder().encode
+
+settings.configure(
+    ALLOWED_HOSTS=["*"],
+    INSTALLED_APPS=["django_streams"],
+    ROOT_URLCONF=__name__,
+    SECRET_KEY="benchmark",  # noqa: S106 - Nothing is signed here.
+)
+
+
+def price(n):
+    """A small event, as a ticker sends them."""
+    return {"n": n, "symbol": "EURUSD", "bid": 1.0842, "ask": 1.0844, "at": 1763690000 + n}
+
+
+async def ready():
+    for n in range(COUNT):
+        yield price(n)
+
+
+async def awaited():
+    for n in range(COUNT):
+        await asyncio.sleep(0)
+        yield price(n)
+
+
+async def first():
+    yield price(0)
+    await asyncio.sleep(3600)
+
+
+SOURCES = {"/ready/": ready, "/awaited/": awaited, "/first/": first}
+
+
+# Django, with this package and without it.
+
+
+def _ours():
+    from django.urls import path
+
+    from django_streams import EventStreamView
+    from django_streams.asgi import get_asgi_application
+
+    def view(source):
+        # The source itself is the method, as a user writes it.
+        stream = staticmethod(source)
+        return type("Prices", (EventStreamView,), {"stream": stream}).as_view()
+
+    global urlpatterns
+    urlpatterns = [path(url[1:], view(source)) for url, source in SOURCES.items()]
+    return get_asgi_application()
+
+
+def _django():
+    from django.core.asgi import get_asgi_application
+    from django.http import StreamingHttpResponse
+    from django.urls import path
+
+    async def events(source):
+        async for event in source():
+            yield b"data: " + encode(event) + b"\n\n"
+
+    def view(source):
+        async def prices(request):
+            return StreamingHttpResponse(events(source), content_type="text/event-stream")
+
+        return prices
+
+    global urlpatterns
+    urlpatterns = [path(url[1:], view(source)) for url, source in SOURCES.items()]
+    return get_asgi_application()
+
+
+# Without Django.
+
+
+def _sse_starlette():
+    from sse_starlette import EventSourceResponse
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    async def events(source):
+        async for event in source():
+            yield {"data": encode(event).decode()}
+
+    def view(source):
+        async def prices(request):
+            return EventSourceResponse(events(source))
+
+        return prices
+
+    return Starlette(routes=[Route(url, view(source)) for url, source in SOURCES.items()])
+
+
+HEADERS = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"text/event-stream")],
+}
+
+
+async def raw(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    await send(HEADERS)
+    chunks, size = [], 0
+    async for event in SOURCES[scope["path"]]():
+        chunk = b"data: " + encode(event) + b"\n\n"
+        chunks.append(chunk)
+        size += len(chunk)
+        if size >= 64 * 1024:
+            await send({"type": "http.response.body", "body": b"".join(chunks), "more_body": True})
+            chunks.clear()
+            size = 0
+    await send({"type": "http.response.body", "body": b"".join(chunks)})
+
+
+async def raw_single(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    await send(HEADERS)
+    async for event in SOURCES[scope["path"]]():
+        chunk = b"data: " + encode(event) + b"\n\n"
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body"})
+
+
+def __getattr__(name):
+    """Builds a contestant when its server asks for it: each process serves one."""
+    builders = {"ours": _ours, "django": _django, "sse_starlette": _sse_starlette}
+    if name not in builders:
+        raise AttributeError(name)
+    return builders[name]()
