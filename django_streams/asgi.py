@@ -11,7 +11,7 @@ Django 5.2, 6.0 and 6.1, and leaves every response that does not stream as it is
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import django
@@ -107,12 +107,11 @@ class StreamingASGIHandler(ASGIHandler):
         return response
 
     @classmethod
-    def chunk_bytes(cls, data: bytes) -> Iterable[tuple[bytes, bool]]:
+    def chunk_bytes(cls, data: Any) -> Any:
         """Returns pieces of `data` to send, each with whether it is the last; most often one."""
         if len(data) <= cls.chunk_size:
             return ((data, True),)  # Once an event: no generator for what needs no cutting.
-        pieces: Iterable[tuple[bytes, bool]] = super().chunk_bytes(data)
-        return pieces
+        return super().chunk_bytes(data)
 
     async def send_response(self, response: HttpResponseBase, send: Send) -> None:
         """Sends the response; one that is broken off lacks its final message, by which servers show

@@ -165,131 +165,17 @@ class Pump:
         """
         buffer, opened = self._running()
         if not opened.done():
-            await asyncio.sleep(0)  # What a source can tell without waiting, it has told after this.
+            await asyncio.sleep(
+                0
+            )  # What a source can tell without waiting, it has told after this.
         if not (opened.done() and (buffer.size or buffer.is_finished or not for_item)):
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await (buffer.ready() if for_item else asyncio.shield(opened))
-        self._commit()
         if self._failure is not None:
             raise self._failure
-
-    def __aiter__(self) -> AsyncIterator[Any]: ...
-
-    async def aclose(self) -> None: ...
-
-
-Send = Callable[[Any], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Push:
-    """An opened source that pushes: `produce` is awaited with a `send` that waits when the client
-    is slow."""
-
-    produce: Callable[[Send], Awaitable[None]]
-    encode: Encode
-
-    async def aclose(self) -> None:
-        """Does nothing: what `produce` opened, it closes."""
-
-
-Open = Callable[[Encode], Awaitable[Feed | Push]]
-"""Opens a source: called once, in the pump's task, with the function that encodes an item."""
-
-
-async def _no_record(error: Exception) -> bytes:
-    return b""
-
-
-async def _no_report(error: Exception) -> None:
-    return None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PumpOptions:
-    """What a pump has to know of a world that it must not import."""
-
-    encode: Encode
-    """One item to its chunk."""
-    head: bytes = b""
-    """What comes before the first item."""
-    tail: bytes = b""
-    """What comes after the last item of a stream that ended well."""
-    beat: bytes = b""
-    """What a stream sends when it has been idle."""
-    idle_seconds: float | None = None
-    """How idle a stream has to be for that; None: it never beats."""
-    capacity: int = CAPACITY
-    """Bytes at which the source waits for the client."""
-    breaks_off: bool = True
-    """Whether a failure midway ends in `BrokenOff`, instead of in a clean end."""
-    record: Callable[[Exception], Awaitable[bytes]] = _no_record
-    """What the client is told of a failure midway: a chunk in the stream's format."""
-    report: Callable[[Exception], Awaitable[None]] = _no_report
-    """Tells the operator of a failure midway; called inside the `except` block."""
-
-
-class Pump:
-    """Drives one source into a buffer, once.
-
-    An asynchronous iterator of bytes, each object all that was ready. It belongs to the event loop
-    in which it was started; only `close()` may be called from elsewhere.
-    """
-
-    def __init__(self, open_source: Open, options: PumpOptions) -> None:
-        self._open_source = open_source
-        self._options = options
-        self._buffer: Buffer | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._opened: asyncio.Future[None] | None = None
-        self._failure: Exception | None = None
-        self._turn_ends = 0.0
-        self._is_committed = False
-        self._is_closing = False
-
-    @property
-    def is_started(self) -> bool:
-        """Whether the source was started."""
-        return self._task is not None
-
-    @property
-    def is_committed(self) -> bool:
-        """Whether the answer has begun: a failure is told in the stream from now on."""
-        return self._is_committed
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether nothing runs any more: the source has ended and its `finally` too, or never
-        began."""
-        return self._is_closing if self._task is None else self._task.done()
-
-    # The reader's side.
-
-    def start(self) -> None:
-        """Starts the source, in the running event loop and the current context."""
-        loop = asyncio.get_running_loop()
-        self._opened = loop.create_future()
-        self._buffer = Buffer(self._options.capacity)
-        if sys.version_info >= (3, 12):
-            self._task = asyncio.Task(self._run(), loop=loop, eager_start=True)
-        else:
-            self._task = loop.create_task(self._run())
-
-    async def primed(self, seconds: float, *, for_item: bool) -> None:
-        """Waits, `seconds` at most, until the source has yielded or, not `for_item`, is opened.
-
-        Raises what the source raised before its first item: as long as nothing was sent a failure
-        is the request's, not the stream's. From then on it is told in the stream.
-        """
-        buffer, opened = self._running()
-        await asyncio.sleep(0)  # What a source can tell without waiting, it has told after this.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await (buffer.ready() if for_item else asyncio.shield(opened))
-        self._commit()
-        if self._failure is not None:
-            raise self._failure
+        self._is_committed = True
+        self._begin()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         # Once it runs, readers get the buffer itself: no layer between it and the server.
@@ -299,19 +185,17 @@ class Pump:
         if not self._is_committed:
             if self._is_closing:
                 raise StopAsyncIteration
+            self._is_committed = True  # Before the start: nobody is there to raise a failure to.
             if not self.is_started:
                 self.start()
-            self._commit()
+            self._begin()
         return await anext(self._running()[0])
 
-    def _commit(self) -> None:
-        """Begins the answer: head, heartbeat, and no way back to another status."""
+    def _begin(self) -> None:
+        """Puts the head in front of what is there, and lets the heart beat."""
+        buffer, _ = self._running()
         options = self._options
-        self._is_committed = True
-        if self._failure is None:
-            self._running()[0].begin(
-                options.head, beat=options.beat, idle_seconds=options.idle_seconds
-            )
+        buffer.begin(options.head, beat=options.beat, idle_seconds=options.idle_seconds)
 
     def _running(self) -> tuple[Buffer, asyncio.Future[None]]:
         if self._buffer is None or self._opened is None:

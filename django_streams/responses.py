@@ -35,7 +35,7 @@ from .conf import conf, seconds
 from .events import Event
 from .exceptions import StreamError
 from .formats import EVENT_STREAM, TEXT, Format
-from .pump import Pump, PumpOptions, Send, drive
+from .pump import Encode, Feed, Pump, PumpOptions, Push, Send, drive
 from .release import abandon_thread, release
 from .sources import Spawn, ToItem, discard, encoding, is_async, open_source, opened_here, rows
 
@@ -117,7 +117,7 @@ class StreamResponse(StreamingHttpResponse):
             record=self._record,
             report=self._report,
         )
-        self.pump = Pump(partial(open_source, source=self._source, to_item=to_item), self._options)
+        self.pump = Pump(self._open, self._options)
         self._body: AsyncIterator[bytes] | Iterator[bytes]
         self._body = self._async_chunks() if _is_served_async(request) else self._sync_chunks()
         kwargs.setdefault("content_type", self.format.content_type)
@@ -204,6 +204,9 @@ class StreamResponse(StreamingHttpResponse):
         finally:
             await self.aclose()
 
+    async def _open(self, encode: Encode) -> Feed | Push:
+        return await open_source(encode, source=self._source, to_item=self._to_item)
+
     async def _record(self, error: Exception) -> bytes:
         """Returns what the client is told of a failure midway, in the stream's format."""
         try:
@@ -235,15 +238,20 @@ class StreamResponse(StreamingHttpResponse):
         return super().__iter__()
 
     def _sync_chunks(self) -> Iterator[bytes]:
-        source = opened_here(self._source)
-        if is_async(source):
-            return (yield from self._chunks_of_own_loop())
+        given = self._source
+        try:
+            self._source = opened_here(given)
+        except Exception as error:  # noqa: BLE001 - It is reported, and told in the stream.
+            yield from self._driven(_raising(error))
+            return
+        if is_async(self._source):
+            yield from self._chunks_of_own_loop()
+        else:
+            yield from self._driven(lambda: iter(rows(self._source, given)()))
 
-        def begin() -> Iterator[Any]:
-            return rows(source, self._source)()
-
+    def _driven(self, begin: Callable[[], Iterator[Any]]) -> Iterator[bytes]:
         encode = encoding(self._options.encode, self._to_item, in_thread=True)
-        yield from drive(begin, replace(self._options, encode=encode), self._fail)
+        return drive(begin, replace(self._options, encode=encode), self._fail)
 
     def _chunks_of_own_loop(self) -> Iterator[bytes]:
         """Runs the pump in an event loop of this response, which stands still between two
@@ -320,6 +328,13 @@ def _is_served_async(request: HttpRequest | None) -> bool:
     except RuntimeError:
         loop: Any = getattr(SyncToAsync.threadlocal, "main_event_loop", None)
         return loop is not None and bool(loop.is_running())
+
+
+def _raising(error: Exception) -> Callable[[], Iterator[Any]]:
+    def begin() -> Iterator[Any]:
+        raise error
+
+    return begin
 
 
 async def _nothing() -> AsyncIterator[bytes]:

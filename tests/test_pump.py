@@ -96,6 +96,16 @@ async def test_iterating_starts_a_pump_that_nobody_has_started():
     assert b"".join([chunk async for chunk in pump]) == b"ab"
 
 
+async def test_a_source_that_fails_at_once_fails_in_the_stream_if_nobody_primes(witness):
+    pump = pumped(failing(LookupError()), head=b"<", record=witness.record, report=witness.report)
+    chunks = []
+    with pytest.raises(BrokenOff):
+        async for chunk in pump:
+            chunks.append(chunk)
+    assert b"".join(chunks) == b"<!"
+    assert len(witness.reported) == 1
+
+
 async def test_items_that_are_ready_together_leave_together():
     async def source():
         for _ in range(100):

@@ -37,6 +37,7 @@ threads = []
 @pytest.fixture(autouse=True)
 def afresh():
     closed.clear()
+    calls.clear()
     threads.clear()
 
 
@@ -84,6 +85,20 @@ class Spawned(StreamView):
                 await send(word)
 
         return Spawn(produce)
+
+
+calls = []
+
+
+class FunctionOfAsync(StreamView):
+    def stream(self):
+        calls.append("stream")
+        return Async.stream(self)
+
+
+class FailingFunction(JSONLinesMixin, StreamView):
+    def stream(self):
+        raise LookupError("a secret")
 
 
 class Failing(JSONLinesMixin, StreamView):
@@ -139,6 +154,8 @@ STREAMS = {
 }
 urlpatterns = [
     *(path(f"{name}/", view.as_view()) for name, view in STREAMS.items()),
+    path("function-of-async/", FunctionOfAsync.as_view()),
+    path("failing-function/", FailingFunction.as_view()),
     path("dogs/", Dogs.as_view()),
     path("dogs-async/", AsyncToItem.as_view()),
     path("failing/", Failing.as_view()),
@@ -202,6 +219,11 @@ def test_a_response_that_nobody_reads_never_starts():
     assert closed == []
 
 
+def test_a_function_is_called_once():
+    assert Client().get("/function-of-async/").getvalue() == b"abc"
+    assert calls == ["stream"]
+
+
 def test_head_is_empty():
     for name in STREAMS:
         assert Client().head(f"/{name}/").getvalue() == b""
@@ -237,6 +259,7 @@ class TransactionTests(TestCase):
     ("name", "body"),
     [
         ("failing", b'1\n{"error":"the stream failed"}\n'),
+        ("failing-function", b'{"error":"the stream failed"}\n'),
         ("plain-failing", b'1\n"sorry"\n'),
     ],
 )
