@@ -13,6 +13,7 @@ missing only the connections are closed.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from concurrent.futures import Executor
 
@@ -25,7 +26,10 @@ logger = logging.getLogger("django_streams")
 
 
 async def release() -> None:
-    """Closes the connections of this request's thread, and ends the thread.
+    """Takes the thread away from this request, to close its connections and end it.
+
+    That happens when the running task waits for the first time: two threads that contend for the
+    interpreter would delay what is ready to be sent.
 
     Does nothing outside a request that has a thread of its own, as in a test client. A connection
     inside an atomic block is left alone, so that `TestCase` works.
@@ -34,8 +38,7 @@ async def release() -> None:
         return
     executor = _take_executor()
     if executor is not None:
-        executor.submit(close_connections)
-        executor.shutdown(wait=False)  # What was submitted still runs; the thread ends after it.
+        asyncio.get_running_loop().call_soon(_end, executor)
     elif not hasattr(SyncToAsync, "context_to_thread_executor"):
         await sync_to_async(close_connections)()
 
@@ -46,6 +49,11 @@ def abandon_thread() -> None:
     executor = _take_executor() if _has_own_thread() else None
     if executor is not None:
         executor.shutdown(wait=False)
+
+
+def _end(executor: Executor) -> None:
+    executor.submit(close_connections)
+    executor.shutdown(wait=False)  # What was submitted still runs; the thread ends after it.
 
 
 def close_connections() -> None:

@@ -8,7 +8,7 @@ attribute `x` has a hook `get_x()`, sync or async, that is asked while the reque
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -175,7 +175,8 @@ class StreamView(View):
         )
 
     def _asked(self, hook: Callable[[], Any]) -> Any:
-        return async_to_sync(hook)() if inspect.iscoroutinefunction(hook) else hook()
+        value = hook()
+        return async_to_sync(_awaited)(value) if inspect.isawaitable(value) else value
 
     # Where the deciding phase runs.
 
@@ -243,6 +244,10 @@ class MessagePackMixin:
     """Items are MessagePack values, one after the other (`application/vnd.msgpack`)."""
 
     format = MSGPACK
+
+
+async def _awaited(value: Awaitable[Any]) -> Any:
+    return await value
 
 
 STREAMING_PHASE = {"stream", "to_item", "get_error_item"}
