@@ -1,0 +1,9 @@
+"""What an ASGI server runs: `uvicorn demo_project.asgi:application`."""
+
+import os
+
+from django_streams.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "demo_project.settings")
+
+application = get_asgi_application()

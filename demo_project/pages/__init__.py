@@ -1,0 +1,74 @@
+"""The demo's pages. A new one is a module here, a template, and a row in `PAGES`.
+
+The module has a view for the page and one or more that stream, and routes them in `urlpatterns`. It
+is included under the page's slug, which is its namespace too: `{% url "clock:ticks" %}`.
+"""
+
+import inspect
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from django.contrib.staticfiles import finders
+from django.utils.safestring import SafeString
+
+from demo_project.highlighting import highlighted
+
+from . import clock, dogs, tokens
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the demo, as the index and the navigation present it."""
+
+    slug: str
+    title: str
+    summary: str
+    module: ModuleType
+    view: type[Any]
+    """The view that streams, whose code is shown."""
+
+    @cached_property
+    def view_code(self) -> SafeString:
+        """The Python that streams, as it stands in the module."""
+        return highlighted(inspect.getsource(self.view))
+
+    @property
+    def script(self) -> str:
+        """The static file of the page's own script."""
+        return f"demo/{self.slug}.js"
+
+    @property
+    def script_code(self) -> SafeString:
+        """The page's own script, as the browser gets it."""
+        return highlighted(Path(finders.find(self.script)).read_text(encoding="utf-8"))
+
+
+PAGES = (
+    Page(
+        "clock",
+        "Clock",
+        "Server-Sent Events that survive a lost connection: the browser comes back with the last "
+        "id it has seen, and gets what it missed.",
+        clock,
+        clock.Ticks,
+    ),
+    Page(
+        "tokens",
+        "Tokens",
+        "Text that arrives word by word in answer to a POST, and a Stop button that stops the "
+        "generator on the server.",
+        tokens,
+        tokens.Tokens,
+    ),
+    Page(
+        "dogs",
+        "Dogs",
+        "Rows of the database as JSON lines or MessagePack, whichever the page asks for, in a "
+        "table that fills while they arrive.",
+        dogs,
+        dogs.DogList,
+    ),
+)

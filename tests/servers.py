@@ -1,0 +1,275 @@
+"""Real servers for tests: started once a session, on the loopback only, and always stopped.
+
+    @pytest.fixture(params=ASGI_SERVERS)
+    def server(request):
+        with running(request, request.param) as server:
+            yield server
+
+They serve `tests.serverproject`. What a server has logged during a test is shown if the test fails.
+Every wait has a deadline, and none is a sleep in the hope that something will have happened.
+"""
+
+import importlib.util
+import os
+import resource
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HOST = "127.0.0.1"
+
+START_SECONDS = 30
+"""A server's start takes about one: this is for a machine that does much else."""
+
+STOP_SECONDS = 5
+"""Then a server is killed."""
+
+PATIENCE = 15
+"""Seconds that a test waits for what has no bound of its own."""
+
+OPEN_FILES = 4096
+"""What a server, and a test that opens many connections to it, may need: many systems allow 1024
+unless they are asked for more."""
+
+ASGI = "tests.serverproject.asgi:application"
+WSGI = "tests.serverproject.wsgi:application"
+GUNICORN = "python:tests.serverproject.gunicorn_conf"
+
+APPLICATIONS = {"ours": "", "ours-under-sync-middleware": "/sync", "django's": "/django"}
+"""The handlers that each ASGI process serves, by their prefix (see `serverproject.asgi`)."""
+
+COMMANDS = {
+    "uvicorn": f"uvicorn {ASGI} --host {HOST} --port PORT --lifespan on --no-access-log",
+    "granian": f"granian {ASGI} --interface asgi --host {HOST} --port PORT",
+    "hypercorn": f"hypercorn {ASGI} --bind {HOST}:PORT",
+    "daphne": f"daphne {ASGI} --bind {HOST} --port PORT --verbosity 0",
+    "gunicorn": f"gunicorn {WSGI} --bind {HOST}:PORT --config {GUNICORN}",
+    "wsgiref": "tests.serverproject.serve_wsgiref PORT",
+}
+"""How each server is started, as `python -m ...`."""
+
+ASGI_SERVERS = ("uvicorn", "granian", "hypercorn", "daphne")
+WSGI_SERVERS = ("gunicorn", "wsgiref")
+
+
+class Server:
+    """One server process and all that it has started."""
+
+    def __init__(self, name, directory, environment):
+        self.name = name
+        self.log = directory / f"{name}.log"
+        self.database = Path(environment["SERVERPROJECT_DATABASE"])
+        self.worker = None
+        """The process that runs the application, once it does."""
+        self._environment = environment
+        self._process = None
+        # A connection for each request: a kept one may be closed by the server just when it is
+        # used again.
+        self._client = httpx.Client(
+            timeout=PATIENCE,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+        )
+
+    def start(self):
+        for _ in range(3):  # The port was free when it was asked for: somebody else may be faster.
+            self.port = free_port()
+            command = [sys.executable, "-m", *COMMANDS[self.name].split()]
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [part.replace("PORT", str(self.port)) for part in command],
+                    cwd=ROOT,
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
+            if self._answers():
+                self.worker = psutil.Process(int(self.get("/pid/").text))
+                return
+            self._end_processes()
+        raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()}")
+
+    def stop(self):
+        self._client.close()
+        if self._process is not None:
+            self._end_processes()
+
+    def _answers(self):
+        """Waits until the server answers; returns whether it does."""
+        ends = time.monotonic() + START_SECONDS
+        while time.monotonic() < ends and self._process.poll() is None:
+            try:
+                return self.get("/pid/").status_code == 200
+            except httpx.TransportError:
+                time.sleep(0.05)
+        return False
+
+    def _end_processes(self):
+        """Ends the process and its children: politely first, and for sure."""
+        try:
+            root = psutil.Process(self._process.pid)
+            processes = [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            processes = []
+        if self.worker is not None and self.worker not in processes:
+            processes.append(self.worker)  # Its parent is gone, and did not take it along.
+        self._process.terminate()
+        _, alive = psutil.wait_procs(processes, timeout=STOP_SECONDS)
+        for process in alive:
+            process.kill()
+        psutil.wait_procs(alive, timeout=STOP_SECONDS)
+        self._process.wait(STOP_SECONDS)
+
+    # What a test asks of it.
+
+    def url(self, path):
+        return f"http://{HOST}:{self.port}{path}"
+
+    def get(self, path):
+        return self.request("GET", path)
+
+    def request(self, method, path):
+        """Returns the whole response, to a client that nobody knows yet."""
+        self._client.cookies.clear()
+        return self._client.request(method, self.url(path))
+
+    @contextmanager
+    def open(self, path):
+        """Opens a stream, as a `Reader`; leaving the block disconnects."""
+        with self._client.stream("GET", self.url(path)) as response:
+            yield Reader(response)
+
+    def signal(self, name):
+        """Lets the source of the stream `name` go on."""
+        assert self.get(f"/signal/{name}/").text == "given"
+
+    def produced(self, name):
+        """Returns how much the source of the stream `name` has made."""
+        return int(self.get(f"/produced/{name}/").text)
+
+    def journal(self, name):
+        """Returns what happened to the stream `name`: pairs of what and when."""
+        return [tuple(entry) for entry in self.get(f"/journal/{name}/").json()["entries"]]
+
+    def time_of(self, what, name):
+        """Returns when it happened to the stream `name`; waits for it."""
+        return eventually(lambda: dict(self.journal(name)).get(what), f"{name} is {what}")
+
+    def logged(self, text):
+        """Returns how often the server has logged a line that ends so."""
+        return sum(line.endswith(text) for line in self.log.read_text().splitlines())
+
+
+class Reader:
+    """Reads the body of a response as it comes."""
+
+    def __init__(self, response):
+        self.response = response
+        self.body = bytearray()
+        self._chunks = response.iter_raw()
+
+    def read_until(self, expected):
+        """Reads until the body ends so; waits as long as the client's timeout allows."""
+        while not self.body.endswith(expected):
+            chunk = next(self._chunks, None)
+            assert chunk is not None, f"the body ended with {self.body[-200:]!r}"
+            self.body += chunk
+
+    def read_some(self):
+        """Returns the next bytes, and keeps none."""
+        return next(self._chunks)
+
+    def read_all(self):
+        """Reads to the end of the body, and returns all of it."""
+        for chunk in self._chunks:
+            self.body += chunk
+        return bytes(self.body)
+
+
+def eventually(ask, what, seconds=PATIENCE):
+    """Asks until the answer is true, and returns it."""
+    ends = time.monotonic() + seconds
+    while not (answer := ask()):
+        assert time.monotonic() < ends, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+    return answer
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind((HOST, 0))
+        return sock.getsockname()[1]
+
+
+# Once a session.
+
+_SERVERS = pytest.StashKey()
+
+
+@contextmanager
+def running(request, name):
+    """Gives a test the server of that name, which is started for the first test that asks.
+
+    What the server logs meanwhile is printed at the end, which pytest shows of a test that failed.
+    """
+    server = _server(request, name)
+    before = server.log.stat().st_size
+    try:
+        yield server
+    finally:
+        with server.log.open("rb") as log:
+            log.seek(before)
+            print(log.read().decode(errors="replace"))  # noqa: T201
+
+
+def _server(request, name):
+    stash = request.config.stash
+    servers = stash.setdefault(_SERVERS, {})
+    if name not in servers:
+        if importlib.util.find_spec(COMMANDS[name].split()[0]) is None:
+            pytest.skip(f"{name} is not installed; get it by: pip install {name}")
+        directory = request.getfixturevalue("tmp_path_factory").mktemp(name)
+        server = Server(name, directory, _environment(directory))
+        request.config.add_cleanup(server.stop)
+        _allow_many_files(request)
+        servers[name] = server
+        server.start()
+    if servers[name].worker is None:
+        pytest.fail(f"{name} did not start: the first test that asked for it says why")
+    return servers[name]
+
+
+def _allow_many_files(request):
+    """Raises the limit of this process, which servers inherit, for the rest of the session."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < OPEN_FILES:
+        allowed = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        request.config.add_cleanup(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
+
+
+def _environment(directory):
+    """Returns what a server process sees of the world, with a database of its own."""
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "tests.serverproject.settings",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "SERVERPROJECT_DATABASE": str(directory / "db.sqlite3"),
+    }
+    subprocess.run(
+        [sys.executable, "-m", "tests.serverproject.prepare"],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        timeout=START_SECONDS,
+    )
+    return environment

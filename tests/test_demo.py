@@ -1,0 +1,422 @@
+"""The demo project, as its users run it and as its pages ask it."""
+
+import asyncio
+import html
+import itertools
+import json
+import random
+import re
+import sqlite3
+import time
+import uuid
+from contextlib import aclosing, closing
+
+import msgpack
+import pytest
+
+from demo_project.gauge import Gauge
+from demo_project.highlighting import highlighted
+from demo_project.markov import PARAGRAPH, MarkovModel, prose
+
+from .demo import RUNSERVER, Demo, running_demo, showing
+from .servers import ROOT
+
+server = pytest.mark.server
+
+PAGES = ("/clock/", "/tokens/", "/dogs/")
+
+
+@pytest.fixture
+def demo(request):
+    with running_demo(request) as demo:
+        yield demo
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """The demo with an empty database."""
+    demo = Demo(tmp_path)
+    with showing(demo.log):
+        yield demo
+
+
+# The project.
+
+
+@server
+def test_system_checks_are_silent(fresh):
+    assert fresh.manage("check") == "System check identified no issues (0 silenced).\n"
+
+
+@server
+def test_models_and_migrations_agree(fresh):
+    assert "No changes detected" in fresh.manage("makemigrations", "--check", "--dry-run")
+
+
+@server
+def test_seeding_twice_changes_nothing(fresh):
+    fresh.manage("migrate", "--verbosity", "0")
+    assert fresh.manage("seed") == "There are 20,000 dogs, 20,000 of them new.\n"
+    seeded = rows(fresh.database)
+    assert fresh.manage("seed") == "There are 20,000 dogs, 0 of them new.\n"
+    assert rows(fresh.database) == seeded
+
+
+@server
+def test_every_machine_gets_the_same_dogs(fresh, tmp_path_factory):
+    other = Demo(tmp_path_factory.mktemp("other"))
+    for demo in (fresh, other):
+        demo.manage("migrate", "--verbosity", "0")
+    fresh.manage("seed", "--dogs", "30")
+    other.manage("seed", "--dogs", "20")
+    assert rows(fresh.database)[:20] == rows(other.database)
+
+
+def rows(database):
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute("SELECT * FROM demo_project_dog ORDER BY id").fetchall()
+
+
+@server
+def test_runserver_serves_pages_and_streams_and_ends(fresh):
+    fresh.prepare()
+    with fresh.served(RUNSERVER) as demo:
+        for path in ("/", *PAGES, "/static/demo/demo.css"):
+            assert demo.get(path).status_code == 200
+        with demo.events("/clock/ticks/") as events:
+            ids = [int(event.id) for event in itertools.islice(events, 1, 3)]
+            assert ids[1] == ids[0] + 1
+        assert len(demo.get("/dogs/stream/?rows=100").text.splitlines()) == 100
+        with demo.events("/clock/ticks/"):  # An open stream keeps it from nothing.
+            demo.process.terminate()
+            demo.process.wait(5)
+    assert "Starting ASGI/Daphne" in fresh.log.read_text()
+    assert "Traceback" not in fresh.log.read_text()
+
+
+@server
+def test_without_debug_the_pages_have_their_static_files(fresh):
+    fresh.prepare()
+    with fresh.served(DEMO_DEBUG="0") as demo:
+        for path in statics(demo.get("/clock/").text):
+            assert demo.get(path).status_code == 200
+        assert demo.get("/nothing/").text.strip().startswith("<!doctype html>")
+        assert "DEBUG = True" not in demo.get("/nothing/").text
+
+
+# The pages.
+
+
+@server
+@pytest.mark.parametrize("path", ["/", *PAGES])
+def test_a_page_has_all_the_files_it_names(demo, path):
+    page = demo.get(path)
+    assert page.status_code == 200
+    assert statics(page.text)
+    for static in statics(page.text):
+        assert demo.get(static).status_code == 200
+
+
+def statics(page):
+    return re.findall(r'(?:src|href)="(/static/[^"]+)"', page)
+
+
+@server
+def test_the_index_leads_to_each_page_and_shows_its_view(demo):
+    index = demo.get("/").text
+    shown = html.unescape(re.sub(r"<[^>]+>", "", index))
+    for path in PAGES:
+        assert f'href="{path}"' in index
+        module = (ROOT / "demo_project" / "pages" / f"{path.strip('/')}.py").read_text()
+        views = re.findall(
+            r"^class \w+\((?:\w+, )?(?:Event)?StreamView\):\n.*?\n\n\n", module, re.M | re.S
+        )
+        assert views[0].strip() in shown
+
+
+def test_highlighting_adds_spans_and_escapes_the_rest():
+    code = 'def f(a):\n    # if <b>\n    return "x & y" if a < 1_0 else `for ${a}`\n'
+    marked = highlighted(code)
+    assert html.unescape(re.sub(r"</?span[^>]*>", "", marked)) == code.strip()
+    assert '<span class="comment"># if &lt;b&gt;</span>' in marked
+    assert '<span class="string">&quot;x &amp; y&quot;</span>' in marked
+    assert '<span class="keyword">return</span>' in marked
+    assert '<span class="number">1_0</span>' in marked
+    assert '<span class="name">f</span>' in marked
+
+
+# The clock.
+
+
+@server
+def test_the_clock_ticks_with_an_id_for_each_second(demo):
+    begun = int(time.time())
+    with demo.events("/clock/ticks/") as events:
+        opened, *ticks = itertools.islice(events, 4)
+    assert (opened.event, opened.id, opened.json()["last_event_id"]) == ("opened", "", "")
+    ids = [int(tick.id) for tick in ticks]
+    assert ids == [ids[0], ids[0] + 1, ids[0] + 2]
+    assert begun <= ids[0] <= begun + 2
+    assert {tick.event for tick in ticks} == {"tick"}
+
+
+@server
+def test_the_clock_catches_up_from_the_last_event_id_at_once(demo):
+    last = int(time.time()) - 20
+    with demo.events("/clock/ticks/", headers={"Last-Event-ID": str(last)}) as events:
+        opened, *ticks = itertools.islice(events, 21)
+    assert opened.json()["last_event_id"] == str(last)
+    assert [int(tick.id) for tick in ticks] == list(range(last + 1, last + 21))
+    assert time.time() < last + 23
+
+
+@server
+@pytest.mark.parametrize("last_event_id", ["garbage", "-1e9", "²", "9" * 1000, "9" * 5000, "0x10"])
+def test_the_clock_begins_with_now_after_an_id_that_is_none_of_its_own(demo, last_event_id):
+    headers = {"Last-Event-ID": last_event_id.encode()}
+    with demo.events("/clock/ticks/", headers=headers) as events:
+        opened, tick = itertools.islice(events, 2)
+    assert int(tick.id) in {opened.json()["now"], opened.json()["now"] + 1}
+
+
+@server
+@pytest.mark.parametrize("last_event_id", ["5", "-7"])
+def test_the_clock_catches_up_on_a_minute_at_most(demo, last_event_id):
+    headers = {"Last-Event-ID": last_event_id}
+    with demo.events("/clock/ticks/", headers=headers) as events:
+        opened, tick = itertools.islice(events, 2)
+    assert int(tick.id) == opened.json()["now"] - 60
+
+
+@server
+def test_dropping_a_connection_ends_it_and_no_other(demo):
+    mine, other = (f"/clock/ticks/{uuid.uuid4()}/" for _ in range(2))
+    with demo.events(mine) as events, demo.events(other) as other_events:
+        assert [next(events).event, next(events).event] == ["opened", "tick"]
+        assert [next(other_events).event, next(other_events).event] == ["opened", "tick"]
+        assert demo.post(f"{mine}drop/", headers=demo.csrf).status_code == 204
+        assert {event.event for event in events} <= {"tick"}  # It ends, without an error.
+        assert next(other_events).event == "tick"
+    assert demo.post(f"{mine}drop/", headers=demo.csrf).status_code == 404
+
+
+@server
+def test_a_browser_that_is_back_early_can_be_dropped_again(demo):
+    path = f"/clock/ticks/{uuid.uuid4()}/"
+    with demo.events(path) as events:
+        with demo.events(path) as early:
+            assert [next(early).event, next(early).event] == ["opened", "tick"]
+        assert [next(events).event, next(events).event] == ["opened", "tick"]
+        with demo.events(path) as late:
+            assert [next(late).event, next(late).event] == ["opened", "tick"]
+            assert demo.post(f"{path}drop/", headers=demo.csrf).status_code == 204
+            assert {event.event for event in late} <= {"tick"}
+
+
+@server
+def test_only_a_post_with_the_token_drops_a_connection(demo):
+    path = f"/clock/ticks/{uuid.uuid4()}/drop/"
+    assert demo.get(path).status_code == 405
+    assert demo.post(path).status_code == 403
+    assert demo.post("/clock/ticks/nonsense/drop/", headers=demo.csrf).status_code == 404
+
+
+# The tokens.
+
+PROMPT = {"prompt": "An exception is", "length": 50}
+
+
+@server
+def test_tokens_come_one_at_a_time(demo):
+    with demo.open("/tokens/stream/", "POST", data=PROMPT, headers=demo.csrf) as response:
+        assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+        pieces = list(response.iter_text())
+    assert len(pieces) > 10
+    assert 40 <= len("".join(pieces).split()) <= 50
+
+
+@server
+def test_a_token_is_read_while_the_generator_runs(demo):
+    with demo.events("/tokens/running/") as counts:
+        before = int(next(counts).data)
+        with demo.open(
+            "/tokens/stream/", "POST", data={**PROMPT, "length": 500}, headers=demo.csrf
+        ) as response:
+            assert next(response.iter_text())
+            assert int(next(counts).data) == before + 1
+        assert int(next(counts).data) == before
+
+
+@server
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({}, "prompt"),
+        ({"prompt": "  "}, "prompt"),
+        ({"prompt": "word " * 200}, "prompt"),
+        ({"prompt": "a\0b"}, "prompt"),
+        ({"prompt": "x", "length": "7"}, "length"),
+        ({"prompt": "x", "length": "many"}, "length"),
+    ],
+)
+def test_a_wrong_prompt_is_refused_by_field(demo, asked, field):
+    response = demo.post("/tokens/stream/", data=asked, headers=demo.csrf)
+    assert response.status_code == 400
+    assert list(response.json()["errors"]) == [field]
+
+
+@server
+def test_tokens_want_a_post_with_the_token(demo):
+    assert demo.get("/tokens/stream/").status_code == 405
+    assert demo.post("/tokens/stream/", data=PROMPT).status_code == 403
+
+
+@server
+def test_a_prompt_beyond_all_measure_is_refused_and_the_next_one_answered(demo):
+    response = demo.post("/tokens/stream/", data={"prompt": "x" * 3_000_000}, headers=demo.csrf)
+    assert response.status_code == 400
+    assert demo.post("/tokens/stream/", data=PROMPT, headers=demo.csrf).status_code == 200
+
+
+# The dogs.
+
+
+@server
+def test_dogs_are_the_same_in_either_format(demo):
+    lines = demo.get("/dogs/stream/?rows=500", headers={"Accept": "application/jsonl"})
+    packed = demo.get("/dogs/stream/?rows=500", headers={"Accept": "application/vnd.msgpack"})
+    assert lines.headers["Content-Type"] == "application/jsonl"
+    assert packed.headers["Content-Type"] == "application/vnd.msgpack"
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(packed.content)
+    dogs = list(unpacker)
+    assert [json.loads(line) for line in lines.text.splitlines()] == dogs
+    assert len(dogs) == 500
+    assert len({dog["breed"] for dog in dogs}) > 10
+    assert {type(dog["weight_kg"]) for dog in dogs} == {float, type(None)}
+
+
+@server
+def test_a_dog_is_read_while_the_others_are_fetched(demo):
+    with demo.open("/dogs/stream/?pace=slow&rows=20000") as response:
+        assert json.loads(next(response.iter_lines()))["name"]
+
+
+@server
+def test_without_an_accept_header_dogs_are_json_lines(demo):
+    del demo.headers["Accept"]
+    try:
+        response = demo.get("/dogs/stream/")
+    finally:
+        demo.headers["Accept"] = "*/*"
+    assert response.headers["Content-Type"] == "application/jsonl"
+    assert len(response.text.splitlines()) == 5000
+
+
+@server
+def test_an_unknown_accept_is_told_what_there_is(demo):
+    response = demo.get("/dogs/stream/", headers={"Accept": "image/png"})
+    assert response.status_code == 406
+    assert "application/jsonl, application/vnd.msgpack" in response.text
+
+
+@server
+@pytest.mark.parametrize("query", ["rows=0", "rows=20001", "rows=many", "rows=-1", "pace=warp"])
+def test_a_wrong_wish_for_dogs_is_refused_by_field(demo, query):
+    response = demo.get(f"/dogs/stream/?{query}")
+    assert response.status_code == 400
+    assert list(response.json()["errors"]) == [query.partition("=")[0]]
+
+
+@server
+def test_a_database_that_is_not_seeded_streams_no_dogs(fresh):
+    fresh.manage("migrate", "--verbosity", "0")
+    with fresh.served() as demo:
+        response = demo.get("/dogs/stream/")
+        assert (response.status_code, response.content) == (200, b"")
+
+
+# The model of text.
+
+TEXT = """
+Heading
+*******
+
+The cat sat on the mat and the dog sat on the *other* mat today [1].
+
+The dog, however, was not a dog of the sort that sits for long.
+
+   code = block(of="dogs")  # And there is a sentence in it which is long enough.
+
+expr ::= "A grammar" | "of many words" and more words and more words and more.
+* The item of a list is prose if it is a sentence of more than a few words.
+"""
+
+
+def test_prose_is_sentences_without_markup():
+    assert list(prose(TEXT)) == [
+        "The cat sat on the mat and the dog sat on the other mat today.",
+        "The dog, however, was not a dog of the sort that sits for long.",
+    ]
+
+
+def test_the_same_random_makes_the_same_text():
+    model = MarkovModel(prose(TEXT))
+    texts = [generated(model, "The cat", seed) for seed in (1, 1, 2, 3, 4)]
+    assert texts[0] == texts[1]
+    assert len(set(texts)) > 1
+
+
+@pytest.mark.parametrize("prompt", ["The cat", "I saw the CAT", "the cat\n", "the cat xyzzy"])
+def test_text_continues_the_last_words_that_are_known(prompt):
+    assert generated(MarkovModel(prose(TEXT)), prompt, 0).startswith(" sat on")
+
+
+@pytest.mark.parametrize("prompt", ["", "xyzzy"])
+def test_text_begins_a_paragraph_after_words_that_are_not_known(prompt):
+    assert generated(MarkovModel(prose(TEXT)), prompt, 0).startswith(f"{PARAGRAPH}The ")
+
+
+def test_a_text_has_no_end():
+    assert generated(MarkovModel(["Only this."]), "only", 0, tokens=7) == (
+        f" this.{PARAGRAPH}Only this.{PARAGRAPH}Only this."
+    )
+
+
+def test_a_model_needs_something_to_learn_from():
+    with pytest.raises(ValueError, match="at least one paragraph"):
+        MarkovModel([])
+
+
+def generated(model, prompt, seed, tokens=30):
+    return "".join(itertools.islice(model.tokens(prompt, random.Random(seed)), tokens))
+
+
+# The gauge.
+
+
+async def test_a_gauge_tells_each_watcher_of_each_change():
+    gauge = Gauge()
+    async with aclosing(gauge.values()) as first, aclosing(gauge.values()) as second:
+        assert [await anext(first), await anext(second)] == [0, 0]
+        with gauge.counting():
+            assert [await anext(first), await anext(second)] == [1, 1]
+        assert [await anext(first), await anext(second)] == [0, 0]
+
+
+async def test_a_slow_watcher_of_a_gauge_sees_the_last_value_alone():
+    gauge = Gauge()
+    async with aclosing(gauge.values()) as values:
+        assert await anext(values) == 0
+        with gauge.counting(), gauge.counting():
+            pass
+        with gauge.counting():
+            assert await anext(values) == 1
+        assert await anext(values) == 0
+
+
+async def test_a_gauge_counts_down_when_its_block_fails():
+    gauge = Gauge()
+    with pytest.raises(asyncio.CancelledError), gauge.counting():
+        raise asyncio.CancelledError
+    assert gauge.value == 0
