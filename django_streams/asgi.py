@@ -54,8 +54,7 @@ class Exchange:
 
 
 class StreamingASGIHandler(ASGIHandler):
-    """Django's handler, which starts a stream when the middleware has returned and closes it at the
-    end."""
+    """Django's handler, which starts streams after the middleware and closes them at the end."""
 
     # Django's 64 KiB would cut every full chunk of a stream in two, one of them tiny.
     chunk_size = 2**20
@@ -78,8 +77,7 @@ class StreamingASGIHandler(ASGIHandler):
             _close_twisted_transport(send)
 
     def make_view_atomic(self, view: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns the view as Django calls it; one that decides without a thread, as a coroutine
-        function."""
+        """Returns the view as Django calls it: async, if it decides without a thread."""
         adapted: Callable[..., Any] = super().make_view_atomic(view)
         if adapted is not view or getattr(view, "decides_without_thread", None) is not view:
             return adapted
@@ -91,8 +89,7 @@ class StreamingASGIHandler(ASGIHandler):
         return on_the_loop
 
     async def get_response_async(self, request: Any) -> HttpResponseBase:
-        """Returns the response, started if it streams: the end of deciding and the begin of
-        streaming."""
+        """Returns the response, started if it streams: here deciding ends and streaming begins."""
         exchange: Exchange = request.scope[EXCHANGE]
         exchange.prepare(request)
         response: HttpResponseBase = await super().get_response_async(request)
@@ -114,8 +111,7 @@ class StreamingASGIHandler(ASGIHandler):
         return super().chunk_bytes(data)
 
     async def send_response(self, response: HttpResponseBase, send: Send) -> None:
-        """Sends the response; one that is broken off lacks its final message, by which servers show
-        it."""
+        """Sends the response; one that is broken off without the final message."""
         if not isinstance(response, StreamResponse):
             await super().send_response(response, send)
             return
@@ -147,8 +143,7 @@ class StreamingASGIHandler(ASGIHandler):
 
 
 def get_asgi_application() -> StreamingASGIHandler:
-    """Returns the ASGI application of the project, for its `asgi.py`; takes the place of
-    Django's."""
+    """Returns the ASGI application, for the project's `asgi.py`, in place of Django's."""
     django.setup(set_prefix=False)
     return StreamingASGIHandler()
 
@@ -174,8 +169,7 @@ async def _live(receive: Receive, send: Send) -> None:
 
 
 def _close_twisted_transport(send: Send) -> None:
-    """Closes the connection if the server is daphne, which otherwise leaves it open and its client
-    waiting.
+    """Closes the connection if the server is daphne, which otherwise lets its client wait.
 
     Other servers break the body off when the application returns without a final message. daphne's
     `send` is a partial over the protocol that it writes to.

@@ -88,8 +88,7 @@ class Buffer:
         return bool(self._writers)
 
     async def drained(self) -> None:
-        """Waits until the reader has taken what is there; raises `ClientDisconnected` when it
-        left."""
+        """Waits until the reader has taken what is there; `ClientDisconnected` when it left."""
         while self.is_full and not self.is_closed:
             writer = self._loop.create_future()
             self._writers.append(writer)
@@ -162,8 +161,7 @@ class Buffer:
         self.close()
 
     def begin(self, head: bytes, *, beat: bytes = b"", idle_seconds: float | None = None) -> None:
-        """Puts `head` in front, and from now on appends `beat` when the reader has waited
-        `idle_seconds`."""
+        """Puts `head` in front, and from now on beats when the reader is idle."""
         if head:
             self._chunks.insert(0, head)
             self.size += len(head)
@@ -186,8 +184,7 @@ class Buffer:
                 writer.set_result(None)
 
     def _tick(self) -> None:
-        """Beats if the reader has idled long enough, and sets the one timer to when it next may
-        have.
+        """Beats if the reader was idle for long enough, and sets the one timer anew.
 
         Set anew only here, never by a chunk: a busy stream pays for its heartbeat once per
         interval.

@@ -109,8 +109,7 @@ def _patterns(resolver: URLResolver) -> Iterator[URLPattern]:
 
 
 def _is_ours(path: str) -> bool:
-    """Whether the application at `path` is our handler, or a router of Channels that leads to
-    it."""
+    """Whether the application at `path` is our handler, or a Channels router to it."""
     try:
         application = import_string(path)
     except ImportError:

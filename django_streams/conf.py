@@ -18,8 +18,7 @@ __all__ = ["Conf", "conf", "seconds"]
 
 
 def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:
-    """Returns `value` if it is a positive number of seconds; raises `ImproperlyConfigured` with
-    `name`."""
+    """Returns a positive number of seconds; raises `ImproperlyConfigured` for anything else."""
     if value is None and optional:
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -54,8 +53,7 @@ class Conf:
         return value if value is not None else 15
 
     def check(self) -> None:
-        """Raises `ImproperlyConfigured` for the first setting that is unknown or has a wrong
-        value."""
+        """Raises `ImproperlyConfigured` for a setting that is unknown or wrong."""
         names = {
             name.upper()
             for name, member in vars(type(self)).items()

@@ -27,8 +27,7 @@ Decode = Callable[[bytes], Any]
 
 
 class Encoding(ABC):
-    """How one value is written as bytes and read back. Stateless; one instance serves every
-    stream."""
+    """How one value is written as bytes and read back. Stateless."""
 
     name: str
     """What errors call it."""
@@ -230,8 +229,7 @@ _binary = msgspec.msgpack.Encoder(enc_hook=plain).encode
 
 
 def _refuse_nonfinite(value: Any) -> None:
-    """Raises `EncodeError` that names the place of a NaN or an Infinity in `value`, if there is
-    one.
+    """Raises `EncodeError` with the place of a NaN or an Infinity, if there is one.
 
     The MessagePack of the value answers at the speed of C for nearly every item; only bytes that
     look like such a float are worth a walk.

@@ -78,8 +78,7 @@ class Event(_Data, frozen=True, kw_only=True):
         request: Any = None,
         **fields: Any,
     ) -> Event:
-        """Returns an event whose data is the rendered Django template; `fields` are those of
-        `Event`."""
+        """Returns an event whose data is the rendered template; `fields` are an `Event`'s."""
         # Events work without Django; only this one needs its templates.
         from django.template.loader import render_to_string  # noqa: PLC0415
 
@@ -176,8 +175,7 @@ class EventParser:
         self._id = ""
 
     def feed(self, data: bytes) -> Iterator[MessageEvent]:
-        """Takes some bytes of the stream; yields the events that end within them. To be
-        exhausted."""
+        """Takes some bytes; yields the events that end within them. To be exhausted."""
         if self._skips_line_feed and data:
             data = data.removeprefix(b"\n")
             self._skips_line_feed = False
@@ -191,8 +189,7 @@ class EventParser:
         self._begun.append(rest)
 
     def close(self) -> Iterator[MessageEvent]:
-        """Says that the stream has ended. An event that has not ended is dropped, as the standard
-        asks."""
+        """Says that the stream has ended; an event that has not is dropped, by the standard."""
         return iter(())
 
     def _ended(self, last: bytes) -> bytes:

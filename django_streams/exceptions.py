@@ -69,8 +69,7 @@ class NoContent(Exception):
 
 
 class EncodeError(ValueError):
-    """An item that the stream's format cannot carry: the developer's mistake, never the
-    client's."""
+    """An item that the stream's format cannot carry: a developer's mistake."""
 
 
 class BrokenOff(Exception):

@@ -153,14 +153,12 @@ class EventStreamFormat(Format):
         return event.encode()
 
     def decoder(self, type: Any = Any, *, max_item: int = 2**20) -> Any:
-        """Returns an `EventParser`, whatever the type: `MessageEvent.json(type)` decodes the
-        data."""
+        """Returns an `EventParser`; its events' `json(type)` decodes their data."""
         return EventParser(max_event=max_item)
 
 
 def find_format(content_type: str) -> Format | None:
-    """Returns the format that a Content-Type header names, by any of its names; None if there is
-    none."""
+    """Returns the format that a Content-Type names, by any of its names, or None."""
     media_type = content_type.partition(";")[0].strip().lower()
     for format in FORMATS:
         if media_type in (name.partition(";")[0] for name in format.media_types):
@@ -184,8 +182,7 @@ async def decode(
 
 
 def choose_format(accept: str | None, formats: Sequence[Format]) -> Format:
-    """Returns the format that an Accept header likes best, with the content type by which it asked
-    for it.
+    """Returns the format that an Accept header likes best, under the name it asks by.
 
     Quality decides, and among equals the order of `formats`; without a header it is the first one.
     The most specific range counts for each media type, so that `q=0` excludes it (RFC 9110 12.5.1).

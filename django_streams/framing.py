@@ -109,8 +109,7 @@ class _LineSplitter(Splitter):
 
 
 class _MessagePackSplitter(Splitter):
-    """Finds each item's end with msgpack's `Unpacker`, which takes up again where it ran out of
-    bytes."""
+    """Finds each item's end with msgpack's `Unpacker`, which resumes where bytes ran out."""
 
     def __init__(self, max_item: int) -> None:
         self._max_item = max_item

@@ -42,6 +42,10 @@ TURN_SECONDS = 0.005
 """How long a source that never awaits may keep the event loop: half of what a person would notice
 as a stall if twenty such sources took turns, and long enough that giving way costs under 1 %."""
 
+MAX_STRIDE = 16
+"""How many quick items may pass between two looks at the clock: few enough that an item which
+suddenly takes long is noticed, and enough that looking costs nothing beside them."""
+
 CLOSE_SECONDS = 5.0
 """How long a closing stream waits for its source's `finally`: longer than any clean-up should take,
 shorter than the patience of whoever stops the server."""
@@ -65,8 +69,7 @@ Send = Callable[[Any], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Push:
-    """An opened source that pushes: `produce` is awaited with a `send` that waits when the client
-    is slow."""
+    """An opened source that pushes: `produce` is awaited with a `send` that may wait."""
 
     produce: Callable[[Send], Awaitable[None]]
     encode: Encode
@@ -141,8 +144,7 @@ class Pump:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing runs any more: the source has ended and its `finally` too, or never
-        began."""
+        """Whether nothing runs any more: the source has ended, or will never begin."""
         return self._is_closing if self._task is None else self._task.done()
 
     # The reader's side.
@@ -276,22 +278,45 @@ class Pump:
             return
         encode, append, capacity = feed.encode, buffer.append, buffer.capacity
         left = stride = 1
-        turn_ends = monotonic() + TURN_SECONDS
+        self._turn_ends = monotonic() + TURN_SECONDS
         async for item in feed:
             size = append(encode(item))
             left -= 1
             if size < capacity and left:
                 continue
-            if size >= capacity:
-                await buffer.drained()
-                turn_ends = monotonic() + TURN_SECONDS
-            elif monotonic() >= turn_ends:
-                await asyncio.sleep(0)
-                turn_ends = monotonic() + TURN_SECONDS
-                stride = 1
-            else:
-                stride = min(2 * stride, 16)
-            left = stride
+            try:
+                left = stride = await self._turn(buffer, stride)
+            except asyncio.CancelledError as error:
+                await self._raise_in_source(feed, append, error)
+
+    async def _turn(self, buffer: Buffer, stride: int) -> int:
+        """Waits for the client, or gives way if it is time; returns how many items may follow.
+
+        Looking at the clock for every item would cost as much as adding it.
+        """
+        if buffer.is_full:
+            await buffer.drained()
+        elif monotonic() >= self._turn_ends:
+            await asyncio.sleep(0)
+            stride = 1
+        else:
+            return min(2 * stride, MAX_STRIDE)
+        self._turn_ends = monotonic() + TURN_SECONDS
+        return stride
+
+    async def _raise_in_source(
+        self, feed: Feed, append: Callable[[bytes], int], error: asyncio.CancelledError
+    ) -> None:
+        """Hands the source what has interrupted the pump in its place: a timeout of its own.
+
+        `asyncio.timeout()` around a `yield` cancels the task that drives the source, wherever that
+        waits; only raised at the `yield` does it become the TimeoutError that the source expects.
+        """
+        athrow = getattr(aiter(feed), "athrow", None)
+        if self._is_closing or athrow is None:
+            raise error
+        with suppress(StopAsyncIteration):  # The source has returned: the loop will find that, too.
+            append(feed.encode(await athrow(error)))
 
     async def _send(self, encode: Encode, item: Any) -> None:
         """Adds one item of a `Push`; waits when the client is slow.
@@ -314,8 +339,7 @@ class Pump:
         self._turn_ends = monotonic() + TURN_SECONDS
 
     async def _fail(self, error: Exception) -> BrokenOff | None:
-        """Deals with a failure, in the `except` block, and returns what the reader is to see of
-        it."""
+        """Deals with a failure, in the `except` block; returns what the reader gets to see."""
         buffer, _ = self._running()
         if not (self._is_committed or buffer.size or self._is_closing):
             self._failure = error  # `primed()` raises it.
@@ -344,8 +368,7 @@ def _explained(error: asyncio.CancelledError) -> RuntimeError:
 def drive(
     begin: Callable[[], Iterator[Any]], options: PumpOptions, fail: Callable[[Exception], bytes]
 ) -> Iterator[bytes]:
-    """Yields the chunks of a synchronous source, one an item, in the caller's thread: a pump
-    without a loop.
+    """Yields the chunks of a synchronous source, one an item, in the caller's thread.
 
     `fail` is what `record` and `report` are to a pump: it is called in the `except` block and
     returns the record. Raises `BrokenOff` as a pump does; closing the generator closes the source.

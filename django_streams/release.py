@@ -1,5 +1,4 @@
-"""Letting go of what a request holds while its stream is open: its thread and its database
-connections.
+"""Letting go of what a request holds: its thread and its database connections.
 
 asgiref keeps one thread for the synchronous code of each request, and Django keeps a connection in
 that thread, both until the response has ended: a thousand open streams would hold a thousand of
@@ -44,8 +43,7 @@ async def release() -> None:
 
 
 def abandon_thread() -> None:
-    """Leaves a thread that does not come back to itself, so that nothing of this request waits for
-    it."""
+    """Leaves a thread that does not come back to itself: nothing waits for it."""
     executor = _take_executor() if _has_own_thread() else None
     if executor is not None:
         executor.shutdown(wait=False)

@@ -62,8 +62,7 @@ DEFAULT = Default.DEFAULT
 
 
 def default_error_item(error: Exception) -> dict[str, str]:
-    """Returns what a client is told of a failure midway: the error itself only if `DEBUG` is
-    set."""
+    """Returns what a client is told of a failure midway: the error only with `DEBUG`."""
     if settings.DEBUG:
         return {"error": f"{type(error).__name__}: {error}"}
     return {"error": str(error) if isinstance(error, StreamError) else "the stream failed"}
@@ -167,8 +166,7 @@ class StreamResponse(StreamingHttpResponse):
         super().close()
 
     async def aclose(self) -> None:
-        """Stops the source and waits for its `finally`; a thread that does not come back is
-        left."""
+        """Stops the source and waits for its `finally`; leaves a thread that sleeps on."""
         if not self.pump.is_started:
             self.close_source()
         elif not await self.pump.aclose():
@@ -177,8 +175,7 @@ class StreamResponse(StreamingHttpResponse):
     # Iterated on an event loop.
 
     async def start(self) -> None:
-        """Lets go of thread and connections, starts the source and waits for its first item, if
-        asked to.
+        """Lets go of thread and connections, starts the source, waits for its first item.
 
         Raises what the source raised before its first item.
         """
@@ -254,8 +251,7 @@ class StreamResponse(StreamingHttpResponse):
         return drive(begin, replace(self._options, encode=encode), self._fail)
 
     def _chunks_of_own_loop(self) -> Iterator[bytes]:
-        """Runs the pump in an event loop of this response, which stands still between two
-        chunks."""
+        """Runs the pump in a loop of this response, which stands still between two chunks."""
         context = contextvars.copy_context()
         thread: Any = ThreadSensitiveContext()
         chunks = self._async_chunks()
@@ -315,8 +311,7 @@ def _idle_seconds(format: Format, heartbeat: float | Default | None) -> float | 
 
 
 def _is_served_async(request: HttpRequest | None) -> bool:
-    """Whether the response will be iterated on an event loop; Django's own responses tell it by
-    their content.
+    """Whether the response will be iterated on an event loop.
 
     Without a request the thread tells: asgiref remembers the loop a thread works for, and knows
     which loops are thrown away when the view returns, as that of an async view under WSGI is.
@@ -347,8 +342,7 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
 
 
 async def _awaited(hook: Callable[[Exception], Any], error: Exception) -> Any:
-    """Calls a hook that is sync or async; a sync one of a user in a thread, for it may use the
-    ORM."""
+    """Calls a hook, sync or async; a user's sync one in a thread: it may use the ORM."""
     if hook is default_error_item:
         return hook(error)
     if inspect.iscoroutinefunction(hook):

@@ -1,10 +1,10 @@
-"""Whatever a user gives as a source becomes one thing that a pump can drive and close.
+"""Whatever a user gives becomes one source that a pump can drive and close.
 
-    a source is   an async iterable          driven on the event loop
-                  a query set                its `iterator()`, in a thread, in batches any other
-                  iterable         in a thread, in batches `Spawn(produce)`           awaited with a
-                  `send` that waits when the client is slow a coroutine, a function    awaited or
-                  called first, then one of these
+    an async iterable          driven on the event loop
+    a query set                its `iterator()`, in a thread, in batches
+    any other iterable         in a thread, in batches
+    `Spawn(produce)`           awaited with a `send` that waits when the client is slow
+    a coroutine, a function    awaited or called first, then one of these
 
 Nothing runs before the source is opened, and what was opened is closed where it ran. Text, bytes
 and mappings are iterable too, but nobody who returns one means its letters or keys: they are
@@ -58,8 +58,7 @@ ToItem = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Spawn:
-    """A source that is not iterated: `produce` is awaited with `send`, and calls `await
-    send(item)`.
+    """A source that is not iterated: `produce` is awaited, and calls `await send(item)`.
 
     `send` may be called from several tasks, waits when the client is slow, and raises
     `ClientDisconnected` when it has left. The stream ends when `produce` returns.
@@ -89,8 +88,7 @@ async def open_source(encode: Encode, *, source: Any, to_item: ToItem | None = N
 
 
 def rows(source: Any, given: Any) -> Callable[[], Iterator[Any]]:
-    """Returns a function that begins to iterate a synchronous source; raises `TypeError` if it is
-    none."""
+    """Returns what begins to iterate a synchronous source; `TypeError` if it is none."""
     if isinstance(source, QuerySet):
         return partial(source.iterator, chunk_size=CHUNK_SIZE)
     if isinstance(source, Iterable) and not isinstance(source, str | bytes | bytearray | Mapping):
@@ -109,16 +107,14 @@ def is_function(source: Any) -> bool:
 
 
 async def called(function: Callable[[], Any]) -> Any:
-    """Calls a source's function: in the request's thread, if calling it runs code that may
-    block."""
+    """Calls a source's function: in the request's thread, if that may block."""
     if is_async(function) or inspect.isgeneratorfunction(function):
         return function()
     return await sync_to_async(function)()
 
 
 def opened_here(source: Any) -> Any:
-    """Returns what a source's function returns, called in this thread; an async one is left as it
-    is."""
+    """Returns what a source's function returns in this thread; leaves an async one alone."""
     return source() if is_function(source) and not is_async(source) else source
 
 
@@ -270,8 +266,7 @@ class _ThreadFeed:
         self._end()
 
     def _has_more(self, iterator: Iterator[Any]) -> bool:
-        """Hands over items until the batch is full or its time is up; returns whether more may
-        follow."""
+        """Hands over items until the batch is full or its time is up; returns if more follow."""
         size, ends = 0, monotonic() + TURN_SECONDS
         for value in iterator if not self._is_closing else ():
             chunk = self._encode(value)

@@ -1,5 +1,4 @@
-"""What a user needs to test a stream: open it, read an item at a time, leave, and see that it was
-closed.
+"""What a user needs to test a stream: open it, read it piece by piece, leave.
 
     async def test_ticks(self):
         client = StreamClient()
@@ -116,8 +115,7 @@ class OpenStream:
     # Reading.
 
     async def chunk(self) -> bytes:
-        """Returns the next bytes of the body, as the application sent them; raises
-        `StreamEnded`."""
+        """Returns the next bytes of the body, as they were sent; raises `StreamEnded`."""
         while not self.is_complete:
             message = await self._message()
             if message is None:
@@ -128,8 +126,7 @@ class OpenStream:
         raise StreamEnded("the body has ended")
 
     async def item(self, type: Any = Any) -> Any:
-        """Returns the next item, decoded by the Content-Type, to a `type` if given; raises
-        `StreamEnded`."""
+        """Returns the next item, decoded by the Content-Type; raises `StreamEnded`."""
         decoder = self._decoder = self._decoder or self._format().decoder(type)
         while not self._items:
             try:
@@ -206,8 +203,7 @@ class OpenStream:
         self.cookies = [value for name, value in headers if name.lower() == "set-cookie"]
 
     async def _message(self) -> Message | None:
-        """Returns the application's next message; None if it returned without one, and raises what
-        it raised."""
+        """Returns the application's next message, None if it has returned without one."""
         waiting: asyncio.Future[Any] = asyncio.ensure_future(self._messages.get())
         try:
             async with asyncio.timeout(self._timeout):
@@ -247,8 +243,7 @@ class OpenStream:
 
 
 class _TestExchange(Exchange):
-    """Does for the handler what Django's test clients do: no CSRF checks unless they are asked
-    for."""
+    """Does what Django's test clients do: no CSRF checks unless they are asked for."""
 
     def __init__(self, *, enforces_csrf: bool) -> None:
         super().__init__()

@@ -45,8 +45,7 @@ client sends."""
 
 
 def refusal(error: StreamError) -> HttpResponse:
-    """Returns the answer to a client's mistake: the error's status, and its message as plain
-    text."""
+    """Returns the answer to a client's mistake: its status, its message as plain text."""
     response = HttpResponse(
         f"{error}\n", status=error.status, content_type="text/plain; charset=utf-8"
     )
@@ -99,14 +98,12 @@ class StreamView(View):
         return value
 
     def get_error_item(self, error: Exception) -> Any:
-        """Returns the item that tells a client of a failure midway, None for no item; sync or
-        async."""
+        """Returns the item that tells of a failure midway, None for none; sync or async."""
         return default_error_item(error)
 
     @property
     def last_event_id(self) -> str:
-        """The id of the last event the client has seen, "" if it has seen none; never more than 1
-        KiB.
+        """The id of the last event the client has seen, at most 1 KiB; "" if none.
 
         From the Last-Event-ID header, which a browser sends when it reconnects, or from
         `?last_event_id=`, which a page can set on its first request. It is whatever a client sends:

@@ -1,6 +1,7 @@
 """`pump`: one task drives the source, gives way, stops at the bound, and runs every `finally`."""
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import threading
@@ -302,6 +303,41 @@ async def test_an_ended_timeout_across_a_yield_is_the_sources_own(witness):
             yield b"b"
 
     assert b"".join([chunk async for chunk in await primed(source())]) == b"ab"
+
+
+async def test_a_timeout_of_the_source_is_raised_in_it_while_the_client_is_slow():
+    seen = []
+
+    async def source():
+        try:
+            async with asyncio.timeout(0.01):
+                while True:
+                    yield b"x" * 1000
+        except TimeoutError:
+            seen.append("timeout")
+            yield b"bye"
+            yield b"!"
+        finally:
+            seen.append("closed")
+
+    pump = await primed(source(), capacity=1000)
+    while not seen:
+        await asyncio.sleep(0.001)
+    body = b"".join([chunk async for chunk in pump])
+    assert body.strip(b"x") == b"bye!"
+    assert seen == ["timeout", "closed"]
+
+
+async def test_a_source_may_end_when_its_timeout_is_raised_in_it():
+    async def source():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                while True:
+                    yield b"x" * 1000
+
+    pump = await primed(source(), capacity=1000)
+    await asyncio.wait([pump._task])
+    assert b"".join([chunk async for chunk in pump]).strip(b"x") == b""
 
 
 async def test_a_heartbeat_does_not_disturb_the_source(witness):
