@@ -1,6 +1,6 @@
 """Tokens: text that comes word by word, until it ends or the reader has had enough.
 
-The words are those of a Markov model, which the first prompt trains on the manual that every Python
+The words are those of a Markov model, which is trained at the start on the manual that every Python
 brings. Any language model takes its place in `Tokens.stream()`.
 """
 
