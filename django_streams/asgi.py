@@ -74,7 +74,7 @@ class StreamingASGIHandler(ASGIHandler):
         finally:
             await exchange.aclose()
         if exchange.response is not None and exchange.response.is_broken_off:
-            _close_twisted_transport(send)
+            _close_twisted_request(send)
 
     def make_view_atomic(self, view: Callable[..., Any]) -> Callable[..., Any]:
         """Returns the view as Django calls it: async, if it decides without a thread."""
@@ -134,6 +134,7 @@ class StreamingASGIHandler(ASGIHandler):
         except Exception as error:  # noqa: BLE001 - Django reports it, as it does a view's.
             answer = await sync_to_async(response_for_exception)(request, error)
         answer._resource_closers += response._resource_closers  # type: ignore[attr-defined]
+        answer.cookies.update(response.cookies)  # A session that was begun must not be lost.
         if answer.status_code >= 400:
             log = sync_to_async(log_response, thread_sensitive=False)
             await log(
@@ -155,7 +156,6 @@ def _no_content(response: StreamResponse) -> HttpResponse:
     for name, value in response.items():
         if name != "Content-Type":
             answer[name] = value
-    answer.cookies = response.cookies
     return answer
 
 
@@ -168,13 +168,14 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-def _close_twisted_transport(send: Send) -> None:
+def _close_twisted_request(send: Send) -> None:
     """Closes the connection if the server is daphne, which otherwise lets its client wait.
 
     Other servers break the body off when the application returns without a final message. daphne's
-    `send` is a partial over the protocol that it writes to.
+    `send` is a partial over its Twisted request, which sends what is pending before it closes; its
+    transport would wait for ever for the request to finish.
     """
-    if isinstance(send, functools.partial) and send.args:
-        transport: Any = getattr(send.args[0], "transport", None)
-        if transport is not None:
-            transport.loseConnection()
+    request = send.args[0] if isinstance(send, functools.partial) and send.args else None
+    lose_connection = getattr(request, "loseConnection", None)
+    if lose_connection is not None:
+        lose_connection()

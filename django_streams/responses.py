@@ -37,7 +37,17 @@ from .exceptions import StreamError
 from .formats import EVENT_STREAM, TEXT, Format
 from .pump import Encode, Feed, Pump, PumpOptions, Push, Send, drive
 from .release import abandon_thread, release
-from .sources import Spawn, ToItem, discard, encoding, is_async, open_source, opened_here, rows
+from .sources import (
+    Spawn,
+    ThreadFeed,
+    ToItem,
+    discard,
+    encoding,
+    is_async,
+    open_source,
+    opened_here,
+    rows,
+)
 
 __all__ = ["DEFAULT", "Default", "EventStreamResponse", "StreamResponse", "default_error_item"]
 
@@ -202,7 +212,10 @@ class StreamResponse(StreamingHttpResponse):
             await self.aclose()
 
     async def _open(self, encode: Encode) -> Feed | Push:
-        return await open_source(encode, source=self._source, to_item=self._to_item)
+        feed = await open_source(encode, source=self._source, to_item=self._to_item)
+        if not isinstance(feed, ThreadFeed):
+            await release()  # Of the thread in which a plain function has made the source.
+        return feed
 
     async def _record(self, error: Exception) -> bytes:
         """Returns what the client is told of a failure midway, in the stream's format."""

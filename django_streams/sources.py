@@ -40,7 +40,9 @@ from .pump import TURN_SECONDS, Encode, Feed, Push, Send
 
 __all__ = [
     "CHUNK_SIZE",
+    "LoopFeed",
     "Spawn",
+    "ThreadFeed",
     "ToItem",
     "discard",
     "encoding",
@@ -83,8 +85,8 @@ async def open_source(encode: Encode, *, source: Any, to_item: ToItem | None = N
     if isinstance(source, Spawn):
         return _push(source, encode, to_item)
     if is_async(source):
-        return _LoopFeed(source, encode, to_item)
-    return _ThreadFeed(rows(source, given), encoding(encode, to_item, in_thread=True))
+        return LoopFeed(source, encode, to_item)
+    return ThreadFeed(rows(source, given), encoding(encode, to_item, in_thread=True))
 
 
 def rows(source: Any, given: Any) -> Callable[[], Iterator[Any]]:
@@ -171,7 +173,7 @@ def encoding(encode: Encode, to_item: ToItem | None, *, in_thread: bool) -> Enco
     return encode_item
 
 
-class _LoopFeed:
+class LoopFeed:
     """An asynchronous source, driven as it is."""
 
     def __init__(self, source: AsyncIterable[Any], encode: Encode, to_item: ToItem | None) -> None:
@@ -194,7 +196,7 @@ class _LoopFeed:
             await aclose()
 
 
-class _ThreadFeed:
+class ThreadFeed:
     """A synchronous source, iterated, encoded and closed in the request's thread.
 
     The thread works in batches and is free between them, so that other synchronous code of the

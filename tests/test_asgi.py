@@ -72,6 +72,14 @@ class EndlessText(StreamView):
             life.end()
 
 
+class MadeInThread(EndlessText):
+    thread = None
+
+    def stream(self):
+        MadeInThread.thread = threading.current_thread()
+        return super().stream()
+
+
 class NeverAnItem(StreamView):
     async def stream(self):
         life.begin()
@@ -184,6 +192,7 @@ def plain_view(request):
 urlpatterns = [
     path("endless/", Endless.as_view()),
     path("endless-text/", EndlessText.as_view()),
+    path("made-in-thread/", MadeInThread.as_view()),
     path("never/", NeverAnItem.as_view()),
     path("flood/", Flood.as_view()),
     path("plain-flood/", PlainFlood.as_view()),
@@ -520,6 +529,14 @@ async def test_open_streams_hold_no_thread_and_no_connection(settings):
             await asyncio.sleep(0.001)
     for stream in streams:
         await stream.__aexit__(None, None, None)
+
+
+async def test_a_plain_function_that_makes_an_async_source_holds_no_thread():
+    async with StreamClient().stream("GET", "/made-in-thread/") as stream:
+        assert await stream.chunk() == b"first"
+        async with asyncio.timeout(5):
+            while MadeInThread.thread.is_alive():
+                await asyncio.sleep(0.001)
 
 
 opened = []

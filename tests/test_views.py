@@ -108,6 +108,13 @@ class Missing(StreamView):
         yield
 
 
+class MissingWithCookie(Missing):
+    def dispatch(self, *args, **kwargs):
+        response = super().dispatch(*args, **kwargs)
+        response.set_cookie("taste", "sweet")
+        return response
+
+
 class MissingAtOnce(EventStreamView):
     async def stream(self):
         raise Http404
@@ -261,6 +268,7 @@ urlpatterns = [
     path("dogs/", Dogs.as_view()),
     path("dogs-as-they-are/", DogsAsTheyAre.as_view()),
     path("missing/", Missing.as_view()),
+    path("missing-with-cookie/", MissingWithCookie.as_view()),
     path("missing-at-once/", MissingAtOnce.as_view()),
     path("nothing/", Nothing.as_view()),
     path("nothing-after-all/", NothingAfterAll.as_view()),
@@ -418,6 +426,13 @@ async def test_an_error_before_the_first_item_is_an_ordinary_http_error(path, ca
 async def test_a_clients_mistake_is_answered_with_its_status_and_message():
     stream, body = await fetched("/refusing/")
     assert (stream.status_code, body) == (400, b"the prompt is too long\n")
+
+
+async def test_an_error_before_the_first_item_keeps_the_cookies():
+    """The middleware has set them by then; a session that was begun must not be lost."""
+    stream, _ = await fetched("/missing-with-cookie/")
+    assert stream.status_code == 404
+    assert stream.cookies == ["taste=sweet; Path=/"]
 
 
 @pytest.mark.parametrize("path", ["/nothing/", "/nothing-after-all/"])
