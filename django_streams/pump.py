@@ -18,8 +18,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
-from time import monotonic
-from typing import Any, Protocol
+from time import monotonic, sleep
+from typing import Any, ClassVar, Protocol
 
 from .buffer import CAPACITY, Buffer
 from .exceptions import BrokenOff, ClientDisconnected
@@ -38,9 +38,18 @@ __all__ = [
 
 logger = logging.getLogger("django_streams")
 
-TURN_SECONDS = 0.005
-"""How long a source that never awaits may keep the event loop: half of what a person would notice
-as a stall if twenty such sources took turns, and long enough that giving way costs under 1 %."""
+TURN_SECONDS = 0.001
+"""How long a source that never awaits may keep the event loop: another request needs dozens of the
+loop's turns, and waits that long in each. Giving way costs 1 % of it."""
+
+REST_EVERY_SECONDS = 0.01
+REST_SECONDS = 0.00005
+"""How often, and for how long, a process with a busy source leaves the interpreter to other
+threads.
+
+A loop that never idles lets go of the interpreter's lock only for the microseconds of its system
+calls: too short for a waiting thread to wake up, and each time its patience (5 ms) begins anew. The
+synchronous code of other requests, their middleware, views and ORM, would starve for seconds."""
 
 MAX_STRIDE = 16
 """How many quick items may pass between two looks at the clock: few enough that an item which
@@ -120,6 +129,9 @@ class Pump:
     An asynchronous iterator of bytes, each object all that was ready. It belongs to the event loop
     in which it was started; only `close()` may be called from elsewhere.
     """
+
+    _rest_due: ClassVar[float] = 0.0
+    """When a pump of this process that begins a turn rests first."""
 
     def __init__(self, open_source: Open, options: PumpOptions) -> None:
         self._open_source = open_source
@@ -301,8 +313,15 @@ class Pump:
             stride = 1
         else:
             return min(2 * stride, MAX_STRIDE)
-        self._turn_ends = monotonic() + TURN_SECONDS
+        self._begin_turn()
         return stride
+
+    def _begin_turn(self) -> None:
+        now = monotonic()
+        if now >= Pump._rest_due:
+            Pump._rest_due = now + REST_EVERY_SECONDS
+            sleep(REST_SECONDS)  # The whole loop, on purpose; what was ready has been sent.
+        self._turn_ends = monotonic() + TURN_SECONDS
 
     async def _raise_in_source(
         self, feed: Feed, append: Callable[[bytes], int], error: asyncio.CancelledError
@@ -336,7 +355,7 @@ class Pump:
             await asyncio.sleep(0)
         else:
             return
-        self._turn_ends = monotonic() + TURN_SECONDS
+        self._begin_turn()
 
     async def _fail(self, error: Exception) -> BrokenOff | None:
         """Deals with a failure, in the `except` block; returns what the reader gets to see."""

@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import timedelta
 from enum import Enum
 from functools import partial
+from types import TracebackType
 from typing import Any, Self
 
 from asgiref.sync import (
@@ -227,15 +228,16 @@ class StreamResponse(StreamingHttpResponse):
             return b""
 
     async def _report(self, error: Exception) -> None:
-        await sync_to_async(self._log)(error)
+        # The thread adds its frames to the traceback of what it raises again.
+        await sync_to_async(self._log)(error, error.__traceback__)
 
-    def _log(self, error: Exception) -> None:
+    def _log(self, error: Exception, traceback: TracebackType | None) -> None:
         """Tells the operator of a failure midway, as Django does of one in a view."""
         path = self._request.path if self._request is not None else "a stream"
         logger.error(
             "Streaming failed midway: %s",
             path,
-            exc_info=error,
+            exc_info=(type(error), error, traceback),
             extra={"status_code": 500, "request": self._request},
         )
         got_request_exception.send_robust(sender=self._handler_class, request=self._request)
@@ -281,7 +283,7 @@ class StreamResponse(StreamingHttpResponse):
 
     def _fail(self, error: Exception) -> bytes:
         record = async_to_sync(self._record)(error)
-        self._log(error)
+        self._log(error, error.__traceback__)
         return record
 
 
