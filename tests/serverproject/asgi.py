@@ -1,0 +1,36 @@
+"""One process, three applications, each below a prefix: so one start of a server serves all tests.
+
+/          our handler
+/sync/     our handler, with a synchronous middleware outermost
+/django/   Django's own handler
+"""
+
+import os
+
+import django
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
+from django.test import override_settings
+
+from django_streams.asgi import StreamingASGIHandler
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.serverproject.settings")
+django.setup(set_prefix=False)
+
+ours = StreamingASGIHandler()
+# A handler loads its middleware when it is made.
+with override_settings(
+    MIDDLEWARE=["tests.serverproject.middleware.sync_middleware", *settings.MIDDLEWARE]
+):
+    sync = StreamingASGIHandler()
+plain_django = ASGIHandler()
+
+
+async def application(scope, receive, send):
+    path = scope.get("path", "")
+    handler = ours
+    if path.startswith("/sync/"):
+        handler = sync
+    elif path.startswith("/django/"):
+        handler = plain_django
+    await handler(scope, receive, send)

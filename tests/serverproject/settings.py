@@ -1,0 +1,28 @@
+"""The tests' settings, as a server process takes them: a database of its own, and a log."""
+
+import os
+
+from tests.settings import *  # noqa: F403
+from tests.settings import DATABASES
+
+DATABASES["default"]["NAME"] = os.environ["SERVERPROJECT_DATABASE"]
+# Without CsrfViewMiddleware, which would refuse a POST before a view could.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+]
+ROOT_URLCONF = "tests.serverproject.urls"
+ASGI_APPLICATION = "tests.serverproject.asgi.application"
+WSGI_APPLICATION = "tests.serverproject.wsgi.application"
+# Django by itself tells only the administrators of an error, by mail.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "loggers": {
+        "django": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "django_streams": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+    },
+}
