@@ -6,8 +6,8 @@
     raw           an ASGI application that joins 64 KiB a send: what the machine can do
     raw_single    an ASGI application that sends each event by itself
 
-Each answers /ready/ (events that are there at once), /awaited/ (one real await per event) and /first/
-(a single event, then nothing).
+Each answers /ready/ (events that are there at once), /awaited/ (one real await per event) and
+/first/ (a single event, then nothing).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ settings.configure(
     ALLOWED_HOSTS=["*"],
     INSTALLED_APPS=["django_streams"],
     ROOT_URLCONF=__name__,
-    SECRET_KEY="benchmark",  # noqa: S106 - Nothing is signed here.
+    SECRET_KEY="benchmark",
 )
 
 

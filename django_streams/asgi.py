@@ -10,6 +10,7 @@ Django 5.2, 6.0 and 6.1, and leaves every response that does not stream as it is
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -42,12 +43,15 @@ class Exchange:
 
     response: StreamResponse | None = None
     """The stream, if that is the answer."""
+    is_over = False
+    """Whether nobody waits for the answer any more."""
 
     def prepare(self, request: HttpRequest) -> None:
         """Is shown the request before anything else sees it."""
 
     async def aclose(self) -> None:
-        """Waits until nothing of the stream runs any more."""
+        """Waits until nothing of the stream runs any more, and lets nothing start."""
+        self.is_over = True
         if self.response is not None:
             await self.response.aclose()
             await release()  # Of what the source itself has opened.
@@ -100,6 +104,7 @@ class StreamingASGIHandler(ASGIHandler):
         if request.method == "HEAD":
             response.drop_content()
         elif response.has_own_content:
+            _refuse_to_start_for_nobody(exchange)
             return await self._started(request, response)
         return response
 
@@ -127,12 +132,17 @@ class StreamingASGIHandler(ASGIHandler):
         try:
             await response.start()
             return response
+        except asyncio.CancelledError:
+            # Before Django's request_finished, which may need the thread that the source keeps.
+            await response.aclose()
+            raise
         except NoContent:
             answer = _no_content(response)
-        except StreamError as error:
-            answer = refusal(error)
         except Exception as error:  # noqa: BLE001 - Django reports it, as it does a view's.
-            answer = await sync_to_async(response_for_exception)(request, error)
+            if isinstance(error, StreamError) and error.is_clients:
+                answer = refusal(error)
+            else:
+                answer = await sync_to_async(response_for_exception)(request, error)
         answer._resource_closers += response._resource_closers  # type: ignore[attr-defined]
         answer.cookies.update(response.cookies)  # A session that was begun must not be lost.
         if answer.status_code >= 400:
@@ -147,6 +157,17 @@ def get_asgi_application() -> StreamingASGIHandler:
     """Returns the ASGI application, for the project's `asgi.py`, in place of Django's."""
     django.setup(set_prefix=False)
     return StreamingASGIHandler()
+
+
+def _refuse_to_start_for_nobody(exchange: Exchange) -> None:
+    """Raises `CancelledError` if the client has left and somebody has swallowed that.
+
+    A middleware may catch the cancellation, and before Django 6.1 the request's task goes on when
+    its application was cancelled.
+    """
+    task = asyncio.current_task()
+    if exchange.is_over or (task is not None and task.cancelling()):
+        raise asyncio.CancelledError
 
 
 def _no_content(response: StreamResponse) -> HttpResponse:

@@ -82,11 +82,6 @@ class Buffer:
         """Whether the producer has to wait for the client."""
         return self.size >= self.capacity
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether a producer waits in `drained()`."""
-        return bool(self._writers)
-
     async def drained(self) -> None:
         """Waits until the reader has taken what is there; `ClientDisconnected` when it left."""
         while self.is_full and not self.is_closed:

@@ -21,7 +21,7 @@ from django.utils.module_loading import import_string
 
 from .asgi import StreamingASGIHandler
 from .conf import conf, seconds
-from .formats import Format
+from .formats import Format, is_choice
 from .responses import Default
 from .views import StreamView
 
@@ -75,11 +75,11 @@ def _faults(view: type[StreamView]) -> Iterator[str]:
     name = view.__qualname__
     if view.stream is StreamView.stream:
         yield f"{name} has no stream() to say what is streamed."
-    if not isinstance(view.format, Format):
+    if not isinstance(view.format, Format | property):
         yield f"{name}.format is {view.format!r}; it takes a Format, such as django_streams.JSONL."
-    formats = view.formats
-    if formats is not None and (not formats or not all(isinstance(row, Format) for row in formats)):
-        yield f"{name}.formats is {formats!r}; it takes at least one Format, or None."
+    formats: Any = view.formats
+    if not (formats is None or isinstance(formats, property) or is_choice(formats)):
+        yield f"{name}.formats is {formats!r}; it takes a tuple or list of Format, or None."
     for attribute in ("heartbeat", "first_item_seconds"):
         value = getattr(view, attribute)
         if not isinstance(value, Default | property):

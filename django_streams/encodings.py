@@ -24,6 +24,7 @@ __all__ = ["JSON", "Bytes", "Encoding", "MessagePack", "Text", "plain"]
 
 Encode = Callable[[Any], bytes]
 Decode = Callable[[bytes], Any]
+Special = Callable[[Any], bytes | None]
 
 
 class Encoding(ABC):
@@ -88,11 +89,18 @@ class JSON(Encoding):
 
     name = "JSON"
 
-    def encoder(self, prefix: bytes = b"", suffix: bytes = b"") -> Encode:
+    def encoder(
+        self, prefix: bytes = b"", suffix: bytes = b"", *, special: Special | None = None
+    ) -> Encode:
+        """As every encoding's; `special` may write a value that is no dict in a way of its own."""
         dumps = msgspec.json.Encoder(enc_hook=plain).encode
         framed = _template(prefix, suffix)
 
         def encode(value: Any) -> bytes:
+            if special is not None and type(value) is not dict:
+                written = special(value)
+                if written is not None:
+                    return written
             try:
                 data = dumps(value)
             except (TypeError, ValueError, RecursionError) as error:

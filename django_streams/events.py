@@ -39,8 +39,8 @@ class Event(_Data, frozen=True, kw_only=True):
     resets it. `retry`: how long the client waits before it does, in seconds or as a `timedelta`,
     sent as whole milliseconds. `comment`: text that clients ignore.
 
-    Raises `ValueError` for a line break in `event`, a line break or NUL in `id`, or a negative or
-    non-finite `retry`, and `TypeError` for a value of another type.
+    Raises `ValueError` for a line break in `event`, a line break or NUL in `id`, or a `retry` that
+    is no finite time, and `TypeError` for another field that is no text.
     """
 
     event: str | None = None
@@ -222,8 +222,8 @@ class EventParser:
             self._data.append(value)
         elif name == "id" and "\0" not in value:
             self._id = value
-        elif name == "retry" and value.isascii() and value.isdigit():
-            self.reconnection_time = int(value)
+        elif name == "retry" and value.isascii() and value.isdigit() and len(value) < 19:
+            self.reconnection_time = int(value)  # More digits than any clock has are no time.
 
     def _dispatch(self) -> MessageEvent | None:
         self.last_event_id = self._id

@@ -26,6 +26,8 @@ class StreamError(Exception):
     """A client's mistake. Its message names no internals, so it may be sent to the client."""
 
     status: ClassVar[int] = 400
+    is_clients: ClassVar[bool] = True
+    """Whether the client whose request is answered has made the mistake."""
 
 
 class NotAcceptable(StreamError):
@@ -35,7 +37,12 @@ class NotAcceptable(StreamError):
 
 
 class DecodeError(StreamError):
-    """An item that was received is not valid in its format."""
+    """An item that was received is not valid in its format.
+
+    From whom it was received, a decoder does not know: it may be another server's mistake.
+    """
+
+    is_clients = False
 
 
 class ItemTooLarge(DecodeError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
@@ -33,6 +33,7 @@ __all__ = [
     "choose_format",
     "decode",
     "find_format",
+    "is_choice",
 ]
 
 
@@ -128,25 +129,20 @@ class ItemDecoder:
             raise type(error)(f"item {self._index}: {error}") from error
 
 
+def _event(item: Any) -> bytes | None:
+    """Returns an `Event` or text as it is sent; None for any other value, which is data in JSON."""
+    if isinstance(item, Event):
+        return item.encode()
+    if isinstance(item, (str, Promise)):
+        return Event(item if isinstance(item, str) else str(item)).encode()
+    return None
+
+
 class EventStreamFormat(Format):
     """Server-Sent Events: an `Event`, a str as its data, any other value as its data in JSON."""
 
     def encoder(self) -> Callable[[Any], bytes]:
-        to_data = self.encoding.encoder(b"data: ", b"\n\n")
-
-        def encode(item: Any) -> bytes:
-            # By far the most items are one of these two: told apart first, and without
-            # isinstance().
-            kind = type(item)
-            if kind is dict:
-                return to_data(item)
-            if kind is Event:
-                return cast(Event, item).encode()
-            if isinstance(item, (str, Promise)):
-                return Event(str(item)).encode()
-            return to_data(item)
-
-        return encode
+        return JSON().encoder(b"data: ", b"\n\n", special=_event)
 
     def encode_error(self, item: Any) -> bytes:
         event = item if isinstance(item, Event) else Event.json(item, event="error")
@@ -181,6 +177,12 @@ async def decode(
         yield item
 
 
+def is_choice(formats: Any) -> bool:
+    """Whether it is what `formats` takes: a tuple or list of at least one `Format`."""
+    is_sequence = isinstance(formats, (tuple, list)) and bool(formats)
+    return is_sequence and all(isinstance(format, Format) for format in formats)
+
+
 def choose_format(accept: str | None, formats: Sequence[Format]) -> Format:
     """Returns the format that an Accept header likes best, under the name it asks by.
 
@@ -188,9 +190,10 @@ def choose_format(accept: str | None, formats: Sequence[Format]) -> Format:
     The most specific range counts for each media type, so that `q=0` excludes it (RFC 9110 12.5.1).
     Raises `NotAcceptable`, which lists what there is.
     """
-    if not formats:
+    if not is_choice(formats):
         raise ImproperlyConfigured(
-            f"formats is {formats!r}; name at least one, or set format instead."
+            f"formats is {formats!r}; it takes a tuple or list of Format, one at least. For one "
+            "format there is format."
         )
     if not accept:
         return formats[0]

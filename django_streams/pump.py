@@ -140,7 +140,10 @@ class Pump:
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
+        self._driver: asyncio.Task[Any] | None = None
         self._turn_ends = 0.0
+        self._hears_of_end = False
+        self._is_given_up = False
         self._is_committed = False
         self._is_closing = False
 
@@ -227,8 +230,10 @@ class Pump:
         task = self._task
         if task is None or task.done():
             return True
-        await asyncio.wait([task], timeout=CLOSE_SECONDS)
-        if not task.done():
+        if not self._is_given_up:
+            await asyncio.wait([task], timeout=CLOSE_SECONDS)
+        if not task.done() and not self._is_given_up:
+            self._is_given_up = True
             logger.warning(
                 "A source still runs %g seconds after its stream was closed: does it block, or "
                 "swallow CancelledError? %r",
@@ -252,16 +257,15 @@ class Pump:
             return
         # A producer that waits for room hears of it there, as ClientDisconnected; any other is
         # cancelled, and only once: a second cancellation would interrupt its `finally`.
-        buffer, _ = self._running()
-        is_heard = buffer.is_awaited
-        buffer.close()
-        if not is_heard:
+        self._running()[0].close()
+        if not self._hears_of_end:
             self._task.cancel()
 
     # The producer's side: one task from the source's opening to its `finally`.
 
     async def _run(self) -> None:
         buffer, opened = self._running()
+        self._driver = asyncio.current_task()
         ending: BrokenOff | None = BrokenOff("the stream's task was cancelled")
         try:
             feed = await self._open_source(self._options.encode)
@@ -275,8 +279,10 @@ class Pump:
             if self._is_closing or self._is_cancelled():
                 raise
             ending = await self._fail(_explained(error))
-        except Exception as error:  # noqa: BLE001 - It is reported, and ends the stream.
-            if not (self._is_closing and isinstance(error, ClientDisconnected)):
+        except (Exception, BaseExceptionGroup) as error:
+            if not (self._is_closing and _is_departure(error)):
+                if not isinstance(error, Exception):
+                    raise
                 ending = await self._fail(error)
         finally:
             if not opened.done():
@@ -286,7 +292,10 @@ class Pump:
     async def _fill(self, buffer: Buffer, feed: Feed | Push) -> None:
         if isinstance(feed, Push):
             self._turn_ends = monotonic() + TURN_SECONDS
-            await feed.produce(partial(self._send, feed.encode))
+            producing = feed.produce(partial(self._send, feed.encode))
+            if not isinstance(producing, Awaitable):
+                raise TypeError(f"{feed.produce!r} is not async: it returned {producing!r:.200}")
+            await producing
             return
         encode, append, capacity = feed.encode, buffer.append, buffer.capacity
         left = stride = 1
@@ -300,6 +309,7 @@ class Pump:
                 left = stride = await self._turn(buffer, stride)
             except asyncio.CancelledError as error:
                 await self._raise_in_source(feed, append, error)
+                left = stride = 1
 
     async def _turn(self, buffer: Buffer, stride: int) -> int:
         """Waits for the client, or gives way if it is time; returns how many items may follow.
@@ -307,7 +317,7 @@ class Pump:
         Looking at the clock for every item would cost as much as adding it.
         """
         if buffer.is_full:
-            await buffer.drained()
+            await self._drained(buffer)
         elif monotonic() >= self._turn_ends:
             await asyncio.sleep(0)
             stride = 1
@@ -315,6 +325,17 @@ class Pump:
             return min(2 * stride, MAX_STRIDE)
         self._begin_turn()
         return stride
+
+    async def _drained(self, buffer: Buffer) -> None:
+        """Waits for room; a driver that waits here need not be cancelled to hear of the end."""
+        if asyncio.current_task() is not self._driver:
+            await buffer.drained()
+            return
+        self._hears_of_end = True
+        try:
+            await buffer.drained()
+        finally:
+            self._hears_of_end = False
 
     def _begin_turn(self) -> None:
         now = monotonic()
@@ -331,7 +352,7 @@ class Pump:
         `asyncio.timeout()` around a `yield` cancels the task that drives the source, wherever that
         waits; only raised at the `yield` does it become the TimeoutError that the source expects.
         """
-        athrow = getattr(aiter(feed), "athrow", None)
+        athrow = getattr(feed, "athrow", None)
         if self._is_closing or athrow is None:
             raise error
         with suppress(StopAsyncIteration):  # The source has returned: the loop will find that, too.
@@ -350,7 +371,7 @@ class Pump:
             await asyncio.sleep(0)  # A producer that catches everything must not spin.
         buffer.append(encode(item))
         if buffer.is_full:
-            await buffer.drained()
+            await self._drained(buffer)
         elif monotonic() >= self._turn_ends:
             await asyncio.sleep(0)
         else:
@@ -363,10 +384,12 @@ class Pump:
         if not (self._is_committed or buffer.size or self._is_closing):
             self._failure = error  # `primed()` raises it.
             return None
-        record = await self._options.record(error)
-        if record and not buffer.is_closed:
-            buffer.append(record)
-        await self._options.report(error)
+        try:
+            record = await self._options.record(error)
+            if record and not buffer.is_closed:
+                buffer.append(record)
+        finally:
+            await self._options.report(error)
         if not self._options.breaks_off:
             return None
         broken_off = _broken_off(error)
@@ -376,6 +399,13 @@ class Pump:
     def _is_cancelled(self) -> bool:
         """Whether somebody cancelled the pump's task, such as an event loop that ends."""
         return self._task is not None and self._task.cancelling() > 0
+
+
+def _is_departure(error: BaseException) -> bool:
+    """Whether a closing source has said nothing but that it was told to end."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_departure, error.exceptions))
+    return isinstance(error, (ClientDisconnected, GeneratorExit, asyncio.CancelledError))
 
 
 def _explained(error: asyncio.CancelledError) -> RuntimeError:

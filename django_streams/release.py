@@ -46,7 +46,7 @@ def abandon_thread() -> None:
     """Leaves a thread that does not come back to itself: nothing waits for it."""
     executor = _take_executor() if _has_own_thread() else None
     if executor is not None:
-        executor.shutdown(wait=False)
+        _end(executor)  # As soon as it wakes up.
 
 
 def _end(executor: Executor) -> None:

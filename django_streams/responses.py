@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -35,7 +34,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from .conf import conf, seconds
 from .events import Event
 from .exceptions import StreamError
-from .formats import EVENT_STREAM, TEXT, Format
+from .formats import EVENT_STREAM, TEXT, EventStreamFormat, Format
 from .pump import Encode, Feed, Pump, PumpOptions, Push, Send, drive
 from .release import abandon_thread, release
 from .sources import (
@@ -44,7 +43,9 @@ from .sources import (
     ToItem,
     discard,
     encoding,
+    guarded,
     is_async,
+    is_coroutine_function,
     open_source,
     opened_here,
     rows,
@@ -76,7 +77,8 @@ def default_error_item(error: Exception) -> dict[str, str]:
     """Returns what a client is told of a failure midway: the error only with `DEBUG`."""
     if settings.DEBUG:
         return {"error": f"{type(error).__name__}: {error}"}
-    return {"error": str(error) if isinstance(error, StreamError) else "the stream failed"}
+    is_clients = isinstance(error, StreamError) and error.is_clients
+    return {"error": str(error) if is_clients else "the stream failed"}
 
 
 class StreamResponse(StreamingHttpResponse):
@@ -89,8 +91,8 @@ class StreamResponse(StreamingHttpResponse):
     never for others. `first_item_seconds`: how long the headers wait for the first item, so that a
     failure until then is an ordinary HTTP error; None: not at all. `error_item(error)`, sync or
     async: the item that tells of a failure midway; None: no item. `request`: the request, if at
-    hand; it is needed to answer HEAD elsewhere than in our ASGI handler. Further arguments are
-    those of Django's `HttpResponse`.
+    hand; it is needed to answer HEAD elsewhere than in our ASGI handler. `head`: bytes that come
+    before the first item. Further arguments are those of Django's `HttpResponse`.
     """
 
     format: Format = TEXT
@@ -101,7 +103,7 @@ class StreamResponse(StreamingHttpResponse):
     def __init__(
         self,
         source: Any,
-        *args: Any,
+        *,
         format: Format | None = None,
         to_item: ToItem | None = None,
         heartbeat: float | Default | None = DEFAULT,
@@ -114,13 +116,14 @@ class StreamResponse(StreamingHttpResponse):
         self.format = _checked_format(format or self.format)
         self.first_item_seconds = _first_item_seconds(first_item_seconds)
         self._request = request
-        self._source = source if request is None or request.method != "HEAD" else ()
+        is_head = request is not None and request.method == "HEAD"
+        self._source = () if is_head else source
         self._to_item = to_item
         self._error_item = error_item
         self._options = PumpOptions(
             encode=self.format.encoder(),
-            head=self.format.head + head,
-            tail=self.format.tail,
+            head=b"" if is_head else self.format.head + head,
+            tail=b"" if is_head else self.format.tail,
             beat=self.format.heartbeat,
             idle_seconds=_idle_seconds(self.format, heartbeat),
             breaks_off=self.format.breaks_off,
@@ -131,18 +134,18 @@ class StreamResponse(StreamingHttpResponse):
         self._body: AsyncIterator[bytes] | Iterator[bytes]
         self._body = self._async_chunks() if _is_served_async(request) else self._sync_chunks()
         kwargs.setdefault("content_type", self.format.content_type)
-        super().__init__(self._body, *args, **kwargs)
+        super().__init__(self._body, **kwargs)
         # GZipMiddleware of Django before 6.1 holds small chunks back. It leaves alone what is
         # encoded.
         self.headers.setdefault("Content-Encoding", "identity")
 
     @classmethod
-    def spawn(cls, produce: Callable[[Send], Awaitable[None]], *args: Any, **kwargs: Any) -> Self:
+    def spawn(cls, produce: Callable[[Send], Awaitable[None]], **kwargs: Any) -> Self:
         """Returns a response whose items come from `await produce(send)`, by `await send(item)`.
 
         `send` waits when the client is slow and raises `ClientDisconnected` when it has left.
         """
-        return cls(Spawn(produce), *args, **kwargs)
+        return cls(Spawn(produce), **kwargs)
 
     @property
     def has_own_content(self) -> bool:
@@ -161,7 +164,8 @@ class StreamResponse(StreamingHttpResponse):
 
     def items(self) -> Any:
         """Returns the headers as they are sent: with the defaults that nobody has set otherwise."""
-        headers = [(name, value) for name, value in super().items() if value != "identity"]
+        unencoded = ("Content-Encoding", "identity")
+        headers = [item for item in super().items() if item != unencoded]
         headers += [item for item in DEFAULT_HEADERS.items() if item[0] not in self.headers]
         return headers
 
@@ -297,12 +301,13 @@ class EventStreamResponse(StreamResponse):
     format = EVENT_STREAM
 
     def __init__(
-        self, source: Any, *args: Any, retry: float | timedelta | None = None, **kwargs: Any
+        self, source: Any, *, retry: float | timedelta | None = None, **kwargs: Any
     ) -> None:
         kwargs.setdefault("first_item_seconds", None)
-        if retry is not None:
+        format = kwargs.get("format") or self.format
+        if retry is not None and isinstance(format, EventStreamFormat):
             kwargs["head"] = Event(retry=retry).encode()
-        super().__init__(source, *args, **kwargs)
+        super().__init__(source, **kwargs)
 
 
 def _checked_format(format: Any) -> Format:
@@ -360,6 +365,6 @@ async def _awaited(hook: Callable[[Exception], Any], error: Exception) -> Any:
     """Calls a hook, sync or async; a user's sync one in a thread: it may use the ORM."""
     if hook is default_error_item:
         return hook(error)
-    if inspect.iscoroutinefunction(hook):
+    if is_coroutine_function(hook):
         return await hook(error)
-    return await sync_to_async(hook)(error)
+    return await sync_to_async(guarded(hook))(error)

@@ -86,7 +86,7 @@ async def open_source(encode: Encode, *, source: Any, to_item: ToItem | None = N
         return _push(source, encode, to_item)
     if is_async(source):
         return LoopFeed(source, encode, to_item)
-    return ThreadFeed(rows(source, given), encoding(encode, to_item, in_thread=True))
+    return ThreadFeed(rows(source, given), encode, to_item)
 
 
 def rows(source: Any, given: Any) -> Callable[[], Iterator[Any]]:
@@ -112,7 +112,22 @@ async def called(function: Callable[[], Any]) -> Any:
     """Calls a source's function: in the request's thread, if that may block."""
     if is_async(function) or inspect.isgeneratorfunction(function):
         return function()
-    return await sync_to_async(function)()
+    return await sync_to_async(guarded(function))()
+
+
+def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns the function for a thread: a StopIteration from there would never arrive.
+
+    No future takes one; Python before 3.12 then waits for ever.
+    """
+
+    def call(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except StopIteration as error:
+            raise RuntimeError(f"{function!r:.200} raised StopIteration") from error
+
+    return call
 
 
 def opened_here(source: Any) -> Any:
@@ -127,19 +142,25 @@ def is_async(source: Any) -> bool:
     return (
         isinstance(source, AsyncIterable | Awaitable | Spawn)
         or inspect.isasyncgenfunction(source)
-        or inspect.iscoroutinefunction(source)
+        or is_coroutine_function(source)
     )
 
 
 def discard(source: Any) -> None:
     """Closes a source that was never opened, as far as that takes no event loop."""
     close = getattr(source, "close", None)
-    if callable(close):
+    if callable(close) and not is_coroutine_function(close):
         close()
 
 
+def is_coroutine_function(function: Any) -> bool:
+    """Whether calling it gives a coroutine; an object with an async `__call__` counts."""
+    call = getattr(type(function), "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
 def _push(source: Spawn, encode: Encode, to_item: ToItem | None) -> Push:
-    if to_item is None or not inspect.iscoroutinefunction(to_item):
+    if to_item is None or not is_coroutine_function(to_item):
         return Push(source.produce, encoding(encode, to_item, in_thread=False))
 
     async def produce(send: Send) -> None:
@@ -155,7 +176,7 @@ def encoding(encode: Encode, to_item: ToItem | None, *, in_thread: bool) -> Enco
     """Returns the function that takes a value of the source to its chunk, through `to_item`."""
     if to_item is None:
         return encode
-    if inspect.iscoroutinefunction(to_item):
+    if is_coroutine_function(to_item):
         to_item = async_to_sync(to_item)
     if in_thread:
         return lambda value: encode(to_item(value))
@@ -179,7 +200,7 @@ class LoopFeed:
     def __init__(self, source: AsyncIterable[Any], encode: Encode, to_item: ToItem | None) -> None:
         self._iterator = aiter(source)
         self._to_item = None
-        if to_item is not None and inspect.iscoroutinefunction(to_item):
+        if is_coroutine_function(to_item):
             self._to_item, to_item = to_item, None
         self.encode = encoding(encode, to_item, in_thread=False)
 
@@ -189,6 +210,14 @@ class LoopFeed:
     async def _items(self, to_item: ToItem) -> AsyncIterator[Any]:
         async for value in self._iterator:
             yield await to_item(value)
+
+    async def athrow(self, error: BaseException) -> Any:
+        """Raises an error at the `yield` where the source stands; returns what it yields next."""
+        athrow = getattr(self._iterator, "athrow", None)
+        if athrow is None:
+            raise error
+        value = await athrow(error)
+        return value if self._to_item is None else await self._to_item(value)
 
     async def aclose(self) -> None:
         aclose = getattr(self._iterator, "aclose", None)
@@ -207,9 +236,14 @@ class ThreadFeed:
 
     encode = staticmethod(bytes)  # What it yields is encoded; bytes() of bytes is the same object.
 
-    def __init__(self, begin: Callable[[], Iterator[Any]], encode: Encode) -> None:
+    def __init__(
+        self, begin: Callable[[], Iterator[Any]], encode: Encode, to_item: ToItem | None
+    ) -> None:
         self._begin = begin
-        self._encode = encode
+        self._asynchronous: asyncio.Task[Any] | None = None  # An async to_item() that runs.
+        if to_item is not None and is_coroutine_function(to_item):
+            to_item = partial(self._followed, to_item)
+        self._encode = encoding(encode, to_item, in_thread=True)
         self._iterator: Iterator[Any] | None = None
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
@@ -233,13 +267,23 @@ class ThreadFeed:
 
     async def aclose(self) -> None:
         self._is_closing = True
-        if self._batch is not None and not self._batch.done():
+        if self._asynchronous is not None:
+            self._asynchronous.cancel()
+        if self._batch is not None:
             await asyncio.wait([self._batch])
             self._batch.result()
         if not self._is_over:
-            await sync_to_async(self._end)()
+            await sync_to_async(guarded(self._end))()
 
     # On the event loop.
+
+    async def _followed(self, to_item: ToItem, value: Any) -> Any:
+        """Awaits `to_item`, so that it can be cancelled though a thread waits for it."""
+        self._asynchronous = asyncio.current_task()
+        try:
+            return await to_item(value)
+        finally:
+            self._asynchronous = None
 
     def _take(self) -> bytes:
         with self._lock:
@@ -247,11 +291,12 @@ class ThreadFeed:
         return b"".join(chunks)
 
     def _begin_batch(self) -> None:
-        if self._batch is not None:
-            self._batch.result()  # Raises what the source raised, after all that came before it.
+        batch, self._batch = self._batch, None
+        if batch is not None:
+            batch.result()  # Raises what the source raised, after all that came before it.
         if self._is_over:
             raise StopAsyncIteration
-        self._batch = asyncio.ensure_future(sync_to_async(self._run_batch)())
+        self._batch = asyncio.ensure_future(sync_to_async(guarded(self._run_batch))())
         self._batch.add_done_callback(lambda batch: self._news.set())
 
     # In the thread.

@@ -79,10 +79,10 @@ class StreamClient(AsyncClient):
             request.scope | {EXCHANGE: exchange}, request.body, exchange, self._timeout
         )
         with _old_connections.left_open():
-            await stream.open(self._application or StreamingASGIHandler())
-            for cookie in stream.cookies:
-                self.cookies.load(cookie)
             try:
+                await stream.open(self._application or StreamingASGIHandler())
+                for cookie in stream.cookies:
+                    self.cookies.load(cookie)
                 yield stream
             finally:
                 await stream.disconnect()
@@ -126,7 +126,10 @@ class OpenStream:
         raise StreamEnded("the body has ended")
 
     async def item(self, type: Any = Any) -> Any:
-        """Returns the next item, decoded by the Content-Type; raises `StreamEnded`."""
+        """Returns the next item, decoded by the Content-Type; raises `StreamEnded`.
+
+        One decoder reads the stream: the `type` of the first call counts for all.
+        """
         decoder = self._decoder = self._decoder or self._format().decoder(type)
         while not self._items:
             try:

@@ -185,6 +185,22 @@ async def async_function_view(request):
     return StreamResponse.spawn(produce)
 
 
+heard = []
+
+
+def produced_view(request):
+    async def produce(send):
+        heard.clear()
+        try:
+            while True:
+                await send("x" * 1000)
+        except BaseException as error:
+            heard.append(type(error).__name__)
+            raise
+
+    return StreamResponse.spawn(produce)
+
+
 def plain_view(request):
     return HttpResponse("plain")
 
@@ -204,6 +220,7 @@ urlpatterns = [
     path("fails/", FailsMidway.as_view()),
     path("function/", function_view),
     path("async-function/", async_function_view),
+    path("produced/", produced_view),
     path("plain/", plain_view),
 ]
 
@@ -253,6 +270,16 @@ class AsyncWaitingMiddleware(AsyncMiddleware):
         type(self).waiting.set()
         await asyncio.Event().wait()
         return response
+
+
+class AsyncSwallowingMiddleware(AsyncWaitingMiddleware):
+    async def __call__(self, request):
+        response = await self.get_response(request)
+        type(self).waiting.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return response
 
 
 def replacing_middleware(get_response):
@@ -410,6 +437,44 @@ async def test_a_thread_that_sleeps_keeps_no_request_waiting(monkeypatch, caplog
         while not stream._exchange.response.pump.is_closed:
             await asyncio.sleep(0.001)
     assert "still runs" in caplog.text
+
+
+async def test_a_client_that_leaves_a_sleeping_thread_before_the_first_item_is_let_go(monkeypatch):
+    monkeypatch.setattr("django_streams.pump.CLOSE_SECONDS", 0.01)
+    asleep, wake = threading.Event(), threading.Event()
+
+    class SleepsFirst(StreamView):
+        def stream(self):
+            asleep.set()
+            wake.wait(10)
+            yield "late"
+
+    handler = get_asgi_application()
+    handler._middleware_chain = chain(SleepsFirst.as_view())
+    application = ApplicationCommunicator(handler, scope_of("/"))
+    await application.send_input({"type": "http.request"})
+    await asyncio.to_thread(asleep.wait, 5)
+    await application.send_input({"type": "http.disconnect"})
+    await application.wait(5)
+    wake.set()
+
+
+async def test_a_middleware_that_swallows_the_cancellation_starts_nothing(settings):
+    use(settings, "AsyncSwallowingMiddleware")
+    AsyncSwallowingMiddleware.waiting = asyncio.Event()
+    application = ApplicationCommunicator(get_asgi_application(), scope_of("/endless/"))
+    await application.send_input({"type": "http.request"})
+    await AsyncSwallowingMiddleware.waiting.wait()
+    await application.send_input({"type": "http.disconnect"})
+    await application.wait(5)
+    assert life.started == 0
+
+
+async def test_a_producer_hears_that_its_client_has_left():
+    async with StreamClient().stream("GET", "/produced/") as stream:
+        await stream.chunk()
+        await stream.disconnect()
+    assert heard == ["ClientDisconnected"]
 
 
 async def test_a_first_item_that_is_not_found_closes_the_source():

@@ -35,6 +35,10 @@ class NoFormats(Right):
     formats = []
 
 
+class OneFormat(Right):
+    formats = JSONL
+
+
 class WrongHeartbeat(EventStreamView):
     heartbeat = 0
 
@@ -50,6 +54,14 @@ class OfItsOwn(Right):
     @property
     def heartbeat(self):
         return 3
+
+    @property
+    def formats(self):
+        return (JSONL,)
+
+    @property
+    def format(self):
+        return JSONL
 
 
 urlpatterns = [
@@ -72,7 +84,8 @@ def test_a_project_without_faults_has_no_messages():
         (WithoutStream, "WithoutStream has no stream()"),
         (WrongFormat, "WrongFormat.format is 'jsonl'; it takes a Format"),
         (WrongFormats, "WrongFormats.formats is (<"),
-        (NoFormats, "NoFormats.formats is []; it takes at least one Format, or None"),
+        (NoFormats, "NoFormats.formats is []; it takes a tuple or list of Format, or None"),
+        (OneFormat, "OneFormat.formats is Format("),
         (WrongHeartbeat, "WrongHeartbeat.heartbeat is 0; it takes a positive number of seconds"),
         (WrongSeconds, "WrongSeconds.first_item_seconds is 'long'"),
     ],

@@ -177,5 +177,10 @@ def test_an_event_larger_than_allowed_is_refused_also_line_by_line():
             list(parser.feed(b"data: xy\n"))
 
 
+def test_a_reconnection_time_of_absurd_length_is_ignored():
+    events, parser = parsed(b"retry: " + b"9" * 5000 + b"\ndata: x\n\n")
+    assert (len(events), parser.reconnection_time) == (1, None)
+
+
 def test_an_event_that_has_not_ended_is_dropped():
     assert parsed(b"data: a\n\ndata: b\n")[0] == [MessageEvent("message", "a", "")]

@@ -1,5 +1,6 @@
 """`formats`: the table, the choice by Accept, errors in a format, and reading a stream back."""
 
+import enum
 import json
 
 import msgspec
@@ -19,6 +20,10 @@ from django_streams import (
     decode,
 )
 from django_streams.formats import FORMATS, choose_format, find_format
+
+
+class Colour(str, enum.Enum):  # noqa: UP042 - As older projects have them.
+    RED = "red"
 
 
 class Dog(msgspec.Struct):
@@ -74,6 +79,7 @@ def test_no_format_to_choose_from_is_a_mistake_of_the_project():
 def test_an_event_stream_takes_events_text_and_values():
     encode = EVENT_STREAM.encoder()
     assert encode(Event("x", id="1")) == b"id: 1\ndata: x\n\n"
+    assert encode(Colour.RED) == b"data: red\n\n"
     assert encode("a\nb") == b"data: a\ndata: b\n\n"
     assert encode({"a": 1}) == b'data: {"a":1}\n\n'
     assert encode(Dog("Rex", 3)) == b'data: {"name":"Rex","age":3}\n\n'

@@ -328,6 +328,25 @@ async def test_a_timeout_of_the_source_is_raised_in_it_while_the_client_is_slow(
     assert seen == ["timeout", "closed"]
 
 
+async def test_after_its_own_timeout_a_source_gives_way_still():
+    async def source():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                while True:
+                    yield b"x" * 1000
+        ends = time.monotonic() + 0.3
+        while time.monotonic() < ends:
+            yield b"."
+
+    pump = await primed(source(), capacity=10**6)
+    reading = asyncio.ensure_future(drain(pump))
+    turns = 0
+    while not reading.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 30
+
+
 async def test_a_source_may_end_when_its_timeout_is_raised_in_it():
     async def source():
         with contextlib.suppress(TimeoutError):
@@ -414,7 +433,8 @@ async def test_a_source_that_does_not_end_is_left_with_a_warning(monkeypatch, ca
     pump = await primed(stuck())
     with caplog.at_level(logging.WARNING, "django_streams"):
         assert not await pump.aclose()
-    assert "still runs" in caplog.text
+        assert not await pump.aclose()
+    assert caplog.text.count("still runs") == 1
     release.set()
     await asyncio.wait([pump._task])
 
@@ -439,6 +459,19 @@ async def test_closing_after_the_loop_has_gone_is_nothing():
     thread.start()
     thread.join()
     pumps[0].close()
+
+
+async def test_a_failure_is_reported_though_the_client_leaves_while_it_is_recorded(witness):
+    recording = asyncio.Event()
+
+    async def record(error):
+        recording.set()
+        await asyncio.Event().wait()
+
+    pump = await primed(failing(LookupError(), b"a"), record=record, report=witness.report)
+    await recording.wait()
+    assert await pump.aclose()
+    assert [type(error) for error in witness.reported] == [LookupError]
 
 
 async def test_a_failure_in_the_finally_of_a_closing_source_is_reported(witness):
@@ -500,6 +533,57 @@ async def test_send_raises_when_the_client_has_left():
         await asyncio.sleep(0)
     assert await pump.aclose()
     assert len(raised) == 1
+
+
+async def test_send_raises_also_if_the_reader_closes_its_side_first():
+    """As Django does, whose handler closes what it iterates before it closes the response."""
+    raised = []
+
+    async def produce(send):
+        try:
+            while True:
+                await send(b"x" * 100)
+        except BaseException as error:
+            raised.append(type(error))
+            raise
+
+    pump = await primed(Spawn(produce), capacity=1000)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    await aiter(pump).aclose()
+    assert await pump.aclose()
+    assert raised == [ClientDisconnected]
+
+
+@pytest.mark.parametrize("is_iterated", [True, False])
+async def test_leaving_a_group_of_tasks_is_no_failure(is_iterated, witness):
+    async def send_forever(send):
+        while True:
+            await send(b"x" * 100)
+
+    async def produce(send):
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(send_forever(send))
+
+    async def source():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.Event().wait())
+            while True:
+                yield b"x" * 100
+
+    given = source() if is_iterated else Spawn(produce)
+    pump = await primed(given, capacity=1000, report=witness.report)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert await pump.aclose()
+    assert witness.reported == []
+    assert pump._task.cancelled() or pump._task.exception() is None
+
+
+async def test_a_producer_that_is_not_async_is_named():
+    with pytest.raises(TypeError, match="is not async: it returned None"):
+        await primed(Spawn(lambda send: None))
 
 
 async def test_a_producer_that_waits_for_something_else_is_cancelled():

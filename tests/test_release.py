@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import MutableMapping
 
 import pytest
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
@@ -16,8 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_asgiref_keeps_the_executors_where_they_are_taken_from():
     """The guard: where this fails, `release` closes connections but no longer ends threads."""
-    assert isinstance(SyncToAsync.context_to_thread_executor, dict | object)
-    assert hasattr(SyncToAsync.context_to_thread_executor, "pop")
+    assert isinstance(SyncToAsync.context_to_thread_executor, MutableMapping)
     assert SyncToAsync.thread_sensitive_context.get(None) is None
 
 

@@ -214,6 +214,23 @@ def test_what_the_sync_client_leaves_is_closed(name):
     assert closed == [name]
 
 
+@pytest.mark.parametrize("view", [*STREAMS.values(), FailingEvents, Late])
+def test_head_runs_no_source_under_any_handler(view):
+    response = view.as_view(retry=2) if hasattr(view, "retry") else view.as_view()
+    assert list(response(RequestFactory().head("/"))) == []
+    assert closed == []
+
+
+def test_retry_is_sent_in_event_streams_only():
+    body = b"".join(EventStreamResponse([{"a": 1}], format=JSONL, retry=3))
+    assert body == b'{"a":1}\n'
+
+
+def test_a_header_that_happens_to_be_identity_is_sent():
+    response = StreamResponse([], headers={"X-Transform": "identity"})
+    assert dict(response.items())["X-Transform"] == "identity"
+
+
 def test_a_response_that_nobody_reads_never_starts():
     Client().get("/async/").close()
     assert closed == []

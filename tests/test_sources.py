@@ -280,6 +280,96 @@ async def test_a_relation_that_is_followed_on_the_event_loop_is_explained():
         await release()
 
 
+async def test_a_timeout_of_the_source_reaches_it_through_an_async_to_item():
+    async def source():
+        try:
+            async with asyncio.timeout(0.01):
+                while True:
+                    yield "x" * 1000
+        except TimeoutError:
+            yield "bye"
+
+    async def to_item(value):
+        await asyncio.sleep(0)
+        return value
+
+    async with ThreadSensitiveContext():
+        pump = started(source, to_item, capacity=1000)
+        await pump.primed(5, for_item=True)
+        await asyncio.wait([pump._task])
+        body = b"".join([chunk async for chunk in pump])
+    assert body.endswith(b" bye ")
+
+
+@pytest.mark.parametrize(
+    ("source", "to_item"),
+    [(lambda: next(iter(())), None), ([1], lambda value: next(iter(())))],
+    ids=["stream", "to_item"],
+)
+async def test_a_stop_iteration_in_a_thread_is_an_error_and_no_end_or_hang(source, to_item):
+    async with ThreadSensitiveContext():
+        pump = started(source, to_item)
+        with pytest.raises(RuntimeError, match="raised StopIteration"):
+            async with asyncio.timeout(5):
+                await pump.primed(5, for_item=True)
+
+
+async def test_an_async_to_item_that_a_thread_waits_for_is_cancelled():
+    waiting, ended = asyncio.Event(), []
+
+    async def to_item(value):
+        try:
+            waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    async with ThreadSensitiveContext():
+        pump = started([1], to_item)
+        await waiting.wait()
+        assert await pump.aclose()
+    assert ended == [True]
+
+
+async def test_a_failure_of_a_plain_generator_that_nobody_came_to_see_is_reported():
+    reported = []
+
+    async def report(error):
+        reported.append(error)
+
+    failed = threading.Event()
+
+    def source():
+        yield 1
+        failed.set()
+        raise LookupError
+
+    async with ThreadSensitiveContext():
+        pump = started(source, report=report, capacity=1)
+        await pump.primed(5, for_item=True)
+        await asyncio.to_thread(failed.wait, 5)
+        while not pump._task.done() and not reported:
+            await asyncio.sleep(0)
+            if pump._buffer.is_full:
+                break
+        for _ in range(50):
+            await asyncio.sleep(0.001)  # The batch ends without anybody asking for its result.
+        assert await pump.aclose()
+    assert [type(error) for error in reported] == [LookupError]
+
+
+async def test_objects_with_an_async_call_are_async():
+    class Source:
+        async def __call__(self):
+            return [1, 2]
+
+    class Tenfold:
+        async def __call__(self, value):
+            return value * 10
+
+    assert await everything(Source(), to_item=Tenfold()) == b"10 20 "
+
+
 def test_discarding_closes_what_can_be_closed():
     closed = []
 

@@ -24,6 +24,7 @@ from django_streams import (
     MSGPACK,
     TEXT,
     BytesMixin,
+    DecodeError,
     Event,
     EventStreamView,
     JSONLinesMixin,
@@ -135,6 +136,12 @@ class NothingAfterAll(EventStreamView):
 class Refusing(StreamView):
     async def stream(self):
         raise StreamError("the prompt is too long")
+        yield
+
+
+class Upstream(StreamView):
+    async def stream(self):
+        raise DecodeError("item 3: a secret of the other server")
         yield
 
 
@@ -272,6 +279,7 @@ urlpatterns = [
     path("missing-at-once/", MissingAtOnce.as_view()),
     path("nothing/", Nothing.as_view()),
     path("nothing-after-all/", NothingAfterAll.as_view()),
+    path("upstream/", Upstream.as_view()),
     path("refusing/", Refusing.as_view()),
     path("failing/", FailingMidway.as_view()),
     path("failing-own/", FailingWithItsOwnItem.as_view()),
@@ -421,6 +429,12 @@ async def test_an_error_before_the_first_item_is_an_ordinary_http_error(path, ca
     stream, _ = await fetched(path)
     assert stream.status_code == 404
     assert caplog.text.count("Not Found: " + path) == 1
+
+
+async def test_damage_in_what_another_server_sent_is_no_mistake_of_the_client():
+    stream, body = await fetched("/upstream/")
+    assert stream.status_code == 500
+    assert b"item 3" not in body
 
 
 async def test_a_clients_mistake_is_answered_with_its_status_and_message():
