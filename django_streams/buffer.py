@@ -111,18 +111,15 @@ class Buffer:
         while not chunks:
             if self.is_finished or self.is_closed:
                 raise self._error or StopAsyncIteration
-            await self._news()
+            self._reader = reader = self._loop.create_future()
+            await reader
         return self.take()
 
     async def ready(self) -> None:
         """Waits until there is a chunk to take or the stream has ended. For one task at a time."""
         while not (self._chunks or self.is_finished or self.is_closed):
-            await self._news()
-
-    def _news(self) -> asyncio.Future[None]:
-        """Returns what the next append, end or closing resolves."""
-        self._reader = reader = self._loop.create_future()
-        return reader
+            self._reader = reader = self._loop.create_future()
+            await reader
 
     def take(self) -> bytes:
         """Returns all that is there, b"" if nothing is, and lets the producer go on."""
@@ -131,7 +128,8 @@ class Buffer:
         chunks.clear()
         self.size = 0
         self._has_begun = True
-        self._idle_since = self._loop.time()
+        if self._timer is not None:
+            self._idle_since = self._loop.time()
         if self._writers:
             self._wake_writers()
         return taken
