@@ -428,7 +428,7 @@ async def test_a_flood_is_stopped_when_its_client_leaves(path):
 
 
 async def test_a_thread_that_sleeps_keeps_no_request_waiting(monkeypatch, caplog):
-    monkeypatch.setattr("django_streams.pump.CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr("django_streams.pump.pump.CLOSE_SECONDS", 0.01)
     async with StreamClient().stream("GET", "/sleeper/") as stream:
         assert await stream.chunk() == b"first"
         await asyncio.to_thread(Sleeper.asleep.wait, 5)
@@ -440,7 +440,7 @@ async def test_a_thread_that_sleeps_keeps_no_request_waiting(monkeypatch, caplog
 
 
 async def test_a_client_that_leaves_a_sleeping_thread_before_the_first_item_is_let_go(monkeypatch):
-    monkeypatch.setattr("django_streams.pump.CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr("django_streams.pump.pump.CLOSE_SECONDS", 0.01)
     asleep, wake = threading.Event(), threading.Event()
 
     class SleepsFirst(StreamView):
@@ -455,7 +455,8 @@ async def test_a_client_that_leaves_a_sleeping_thread_before_the_first_item_is_l
     await application.send_input({"type": "http.request"})
     await asyncio.to_thread(asleep.wait, 5)
     await application.send_input({"type": "http.disconnect"})
-    await application.wait(5)
+    await application.wait(5)  # Raises TimeoutError if the thread is waited for.
+    assert not wake.is_set()
     wake.set()
 
 

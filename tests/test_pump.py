@@ -416,7 +416,7 @@ async def test_a_source_that_swallows_the_cancellation_is_stopped_at_its_next_it
 
 
 async def test_a_source_that_does_not_end_is_left_with_a_warning(monkeypatch, caplog):
-    monkeypatch.setattr("django_streams.pump.CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr("django_streams.pump.pump.CLOSE_SECONDS", 0.01)
     release = asyncio.Event()
 
     async def stuck():
@@ -459,6 +459,7 @@ async def test_closing_after_the_loop_has_gone_is_nothing():
     thread.start()
     thread.join()
     pumps[0].close()
+    assert pumps[0].is_closed
 
 
 async def test_a_failure_is_reported_though_the_client_leaves_while_it_is_recorded(witness):

@@ -117,7 +117,7 @@ async def test_leaving_the_block_is_leaving_the_stream():
 
 
 async def test_a_source_that_does_not_close_is_found(monkeypatch):
-    monkeypatch.setattr("django_streams.pump.CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr("django_streams.pump.pump.CLOSE_SECONDS", 0.01)
     Leaking.release = asyncio.Event()
     async with StreamClient().stream("GET", "/leaking/") as stream:
         await stream.event()

@@ -16,25 +16,16 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from functools import partial
 from time import monotonic, sleep
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
-from .buffer import CAPACITY, Buffer
-from .exceptions import BrokenOff, ClientDisconnected
+from django_streams.buffer import Buffer
+from django_streams.exceptions import BrokenOff, ClientDisconnected
 
-__all__ = [
-    "CLOSE_SECONDS",
-    "TURN_SECONDS",
-    "Feed",
-    "Open",
-    "Pump",
-    "PumpOptions",
-    "Push",
-    "Send",
-    "drive",
-]
+from .options import Encode, Feed, Open, PumpOptions, Push
+
+__all__ = ["CLOSE_SECONDS", "TURN_SECONDS", "Pump", "drive"]
 
 logger = logging.getLogger("django_streams")
 
@@ -58,69 +49,6 @@ suddenly takes long is noticed, and enough that looking costs nothing beside the
 CLOSE_SECONDS = 5.0
 """How long a closing stream waits for its source's `finally`: longer than any clean-up should take,
 shorter than the patience of whoever stops the server."""
-
-
-Encode = Callable[[Any], bytes]
-
-
-class Feed(Protocol):
-    """An opened source to pull from, and how what it yields becomes a chunk."""
-
-    encode: Encode
-
-    def __aiter__(self) -> AsyncIterator[Any]: ...
-
-    async def aclose(self) -> None: ...
-
-
-Send = Callable[[Any], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Push:
-    """An opened source that pushes: `produce` is awaited with a `send` that may wait."""
-
-    produce: Callable[[Send], Awaitable[None]]
-    encode: Encode
-
-    async def aclose(self) -> None:
-        """Does nothing: what `produce` opened, it closes."""
-
-
-Open = Callable[[Encode], Awaitable[Feed | Push]]
-"""Opens a source: called once, in the pump's task, with the function that encodes an item."""
-
-
-async def _no_record(error: Exception) -> bytes:
-    return b""
-
-
-async def _no_report(error: Exception) -> None:
-    return None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PumpOptions:
-    """What a pump has to know of a world that it must not import."""
-
-    encode: Encode
-    """One item to its chunk."""
-    head: bytes = b""
-    """What comes before the first item."""
-    tail: bytes = b""
-    """What comes after the last item of a stream that ended well."""
-    beat: bytes = b""
-    """What a stream sends when it has been idle."""
-    idle_seconds: float | None = None
-    """How idle a stream has to be for that; None: it never beats."""
-    capacity: int = CAPACITY
-    """Bytes at which the source waits for the client."""
-    breaks_off: bool = True
-    """Whether a failure midway ends in `BrokenOff`, instead of in a clean end."""
-    record: Callable[[Exception], Awaitable[bytes]] = _no_record
-    """What the client is told of a failure midway: a chunk in the stream's format."""
-    report: Callable[[Exception], Awaitable[None]] = _no_report
-    """Tells the operator of a failure midway; called inside the `except` block."""
 
 
 class Pump:
@@ -182,9 +110,7 @@ class Pump:
         """
         buffer, opened = self._running()
         if not opened.done():
-            await asyncio.sleep(
-                0
-            )  # What a source can tell without waiting, it has told after this.
+            await asyncio.sleep(0)  # After it a source has told what it can without waiting.
         if not (opened.done() and (buffer.size or buffer.is_finished or not for_item)):
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
