@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_streams import DecodeError, EncodeError, formats
+from django_streams import DecodeError, EncodeError
 from django_streams.encodings import JSON, Bytes, MessagePack, Text, plain
 from tests.kennel.models import Dog
 
@@ -198,8 +198,8 @@ def test_a_value_that_contains_itself_is_refused():
 
 
 def test_what_is_framed_stands_between_prefix_and_suffix():
-    assert JSON().encoder(b"100%: ", b"\n%")(1) == b"100%: 1\n%"
-    assert Text().encoder(b"<", b">")("é") == "<é>".encode()
+    assert JSON().encoder(prefix=b"100%: ", suffix=b"\n%")(1) == b"100%: 1\n%"
+    assert Text().encoder(prefix=b"<", suffix=b">")("é") == "<é>".encode()
 
 
 @pytest.mark.parametrize("value", [b"a\0", bytearray(b"a\0"), memoryview(b"a\0")])
@@ -230,12 +230,5 @@ def test_lazy_and_safe_strings_are_text():
 
 def test_decoding_to_a_type_says_where_it_fails():
     assert JSON().decoder(AStruct)(b'{"name": "Rex"}') == AStruct("Rex")
-    with pytest.raises(DecodeError, match=r"Expected `int`, got `str` - at `\$.age`"):
+    with pytest.raises(DecodeError, match=r"^\$\.age: expected `int`, got `str`"):
         JSON().decoder(AStruct)(b'{"name": "Rex", "age": "x"}')
-
-
-def test_every_format_has_an_encoding_that_reads_what_it_writes():
-    for format in formats.FORMATS:
-        sample = {"bytes": b"x"}.get(format.encoding.name, "x")
-        data = format.encoding.encoder()(sample)
-        assert format.encoding.decoder()(data) == sample

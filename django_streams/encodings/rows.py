@@ -1,0 +1,213 @@
+"""Rows of CSV as of RFC 4180, by the standard library's `csv`, in UTF-8.
+
+A cell carries text, a number, a bool ("true", "false"), a date, a Decimal, a UUID, an Enum's value,
+or nothing (None): as in JSON, but nothing that has parts. What is read are cells of text, each of
+at most `csv.field_size_limit()` characters: 128 Ki unless the process has set another limit.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import inspect
+
+from django_streams.exceptions import DecodeError, EncodeError
+
+from .base import MAX_DEPTH, Decode, Encode, Encoding, article, builtins, damage, refusal, shaper
+
+__all__ = ["Row", "columns_of", "is_named", "is_record", "nullable_columns"]
+
+FORMULA_STARTS = frozenset("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - Spreadsheets take those too.
+"""What begins a cell that a spreadsheet may run as a formula (OWASP, "CSV Injection")."""
+
+
+class Row(Encoding):
+    """One row of cells, by `columns` if they are given, with its line end.
+
+    A value is a mapping, a dataclass, a Struct, or a sequence of cells. `escapes_formulas` puts an
+    apostrophe in front of text that a spreadsheet would run as a formula: it is part of the cell
+    then, for whoever reads the file otherwise. `has_only_these`: a mapping with further keys is
+    refused, not cut.
+    """
+
+    name = "CSV"
+
+    def __init__(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        escapes_formulas: bool = False,
+        has_only_these: bool = False,
+    ) -> None:
+        self.columns = None if columns is None else tuple(columns)
+        self.escapes_formulas = escapes_formulas
+        self.has_only_these = has_only_these
+
+    def encoder(self, type: Any = Any, *, prefix: bytes = b"", suffix: bytes = b"") -> Encode:
+        columns = self.columns or columns_of(type)
+        shape = shaper(type) if is_record(type) else None
+        most_keys = len(columns) if columns is not None and self.has_only_these else None
+        cell = _escaped_cell if self.escapes_formulas else _cell
+        write = csv.writer(_Echo()).writerow
+        width = None if columns is None else len(columns)
+
+        def encode(value: Any) -> bytes:
+            nonlocal width
+            if value.__class__ not in (list, tuple):
+                value = _cells(value if shape is None else shape(value), columns, most_keys)
+            if len(value) != width:
+                width = _checked_width(value, width)
+            # Text and ints are written as they are meant; anything else is looked at.
+            if self.escapes_formulas or not _PLAIN.issuperset(map(_type, value)):
+                value = list(map(cell, value))
+            try:
+                row: str = write(value)
+                return prefix + row.encode() + suffix
+            except (ValueError, csv.Error) as error:
+                raise refusal(value, self, error) from error
+
+        return encode
+
+    def decoder(self, type: Any = Any, *, max_depth: int = MAX_DEPTH) -> Decode:
+        """Returns a function from the bytes of one record to the list of its cells, as text."""
+        pending = _Pending()
+        reader = csv.reader(pending, strict=True)
+
+        def decode(data: bytes) -> list[str]:
+            try:
+                pending.append(data.decode())
+                return next(reader)
+            except UnicodeDecodeError as error:
+                raise damage(error) from error
+            except csv.Error as error:
+                raise DecodeError(f"invalid CSV: {error}") from error
+
+        return decode
+
+
+def columns_of(type: Any) -> tuple[str, ...] | None:
+    """Returns the names of a record type's fields, as a header has them; None for other types."""
+    info = _info(type)
+    if isinstance(info, _RECORDS):
+        return tuple(field.encode_name for field in info.fields)
+    return tuple(type._fields) if isinstance(info, inspect.NamedTupleType) else None
+
+
+def is_record(type: Any) -> bool:
+    """Whether msgspec makes a `type` of a mapping: a Struct, dataclass, attrs class, TypedDict."""
+    return isinstance(_info(type), _RECORDS)
+
+
+def is_named(type: Any) -> bool:
+    """Whether the cells of a `type` are told apart by their names, not by their places."""
+    info = _info(type)
+    return isinstance(info, (inspect.AnyType, inspect.DictType, inspect.NamedTupleType, *_RECORDS))
+
+
+def nullable_columns(type: Any) -> frozenset[str]:
+    """Returns the columns of a record type that may be None, which is an empty cell."""
+    info = _info(type)
+    fields = info.fields if isinstance(info, _RECORDS) else ()
+    return frozenset(field.encode_name for field in fields if _admits_none(field.type))
+
+
+_RECORDS = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)
+
+
+def _info(type: Any) -> inspect.Type | None:
+    try:
+        return inspect.type_info(type)
+    except TypeError:
+        return None
+
+
+def _admits_none(type: inspect.Type) -> bool:
+    members = type.types if isinstance(type, inspect.UnionType) else (type,)
+    return any(isinstance(member, inspect.NoneType) for member in members)
+
+
+class _Echo:
+    """A file for `csv.writer`, whose `writerow()` returns what this `write()` returns."""
+
+    def write(self, row: str) -> str:
+        return row
+
+
+class _Pending(list[str]):
+    """Gives `csv.reader` the one record that is to be read."""
+
+    def __next__(self) -> str:
+        if not self:
+            raise StopIteration
+        return self.pop()
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+
+def _cells(value: Any, columns: Sequence[str] | None, most_keys: int | None) -> Sequence[Any]:
+    """Returns the cells of one value in the order of the columns."""
+    if isinstance(value, (list, tuple)):
+        return value
+    if not isinstance(value, Mapping):
+        named = builtins(value)
+        if not isinstance(named, dict):
+            raise EncodeError(
+                f"a row is a mapping, a dataclass, a Struct, a list or a tuple of cells; "
+                f"{value!r:.200} is {article(value)}."
+            )
+        value = named
+    if columns is None:
+        return list(value.values())
+    if most_keys is not None and len(value) > most_keys:
+        raise EncodeError(
+            f"the row {dict(value)!r:.200} has more than the first row's columns, which are "
+            f"{', '.join(columns)}. Say which are wanted in columns."
+        )
+    try:
+        return [value[column] for column in columns]
+    except KeyError as error:
+        raise EncodeError(
+            f"the row {dict(value)!r:.200} has no {error.args[0]!r}. The columns are "
+            f"{', '.join(columns)}."
+        ) from error
+
+
+def _checked_width(cells: Sequence[Any], width: int | None) -> int:
+    if width is None:
+        return len(cells)
+    raise EncodeError(
+        f"the row {cells!r:.200} has {len(cells)} cells, and the others have {width}."
+    )
+
+
+_PLAIN = {str, int}
+_type = type
+
+
+def _cell(value: Any) -> Any:
+    """Returns what `csv` is to write for a value: text or a number."""
+    kind = value.__class__
+    if kind is str or kind is int:
+        return value
+    if value is None:
+        return ""
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is float:
+        if math.isfinite(value):
+            return value
+        raise EncodeError(f"{value!r} has no form in JSON, so no format carries it.")
+    text = builtins(value)
+    if text.__class__ is kind or isinstance(text, (list, dict, bytes)):
+        raise EncodeError(f"a cell cannot carry {value!r:.200}, which is {article(value)}.")
+    return _cell(text)
+
+
+def _escaped_cell(value: Any) -> Any:
+    cell = _cell(value)
+    is_formula = isinstance(cell, str) and cell[:1] in FORMULA_STARTS
+    return f"'{cell}" if is_formula else cell
