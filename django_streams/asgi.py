@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import django
@@ -60,9 +61,6 @@ class Exchange:
 class StreamingASGIHandler(ASGIHandler):
     """Django's handler, which starts streams after the middleware and closes them at the end."""
 
-    # Django's 64 KiB would cut every full chunk of a stream in two, one of them tiny.
-    chunk_size = 2**20
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one connection: HTTP as Django does, and the lifespan of the server."""
         if scope["type"] == "lifespan":
@@ -108,20 +106,14 @@ class StreamingASGIHandler(ASGIHandler):
             return await self._started(request, response)
         return response
 
-    @classmethod
-    def chunk_bytes(cls, data: Any) -> Any:
-        """Returns pieces of `data` to send, each with whether it is the last; most often one."""
-        if len(data) <= cls.chunk_size:
-            return ((data, True),)  # Once an event: no generator for what needs no cutting.
-        return super().chunk_bytes(data)
-
     async def send_response(self, response: HttpResponseBase, send: Send) -> None:
         """Sends the response; one that is broken off without the final message."""
         if not isinstance(response, StreamResponse):
             await super().send_response(response, send)
             return
+        deliver = _deliver if response.has_own_content else super().send_response
         try:
-            await super().send_response(response, send)
+            await deliver(response, send)
         except BrokenOff:
             response.is_broken_off = True
         finally:
@@ -157,6 +149,23 @@ def get_asgi_application() -> StreamingASGIHandler:
     """Returns the ASGI application, for the project's `asgi.py`, in place of Django's."""
     django.setup(set_prefix=False)
     return StreamingASGIHandler()
+
+
+async def _deliver(response: StreamResponse, send: Send) -> None:
+    """Sends a stream as Django would, but no chunk in pieces, and with nothing in between.
+
+    A reader of frames may rely on a message for each, and every layer costs as much as an event.
+    """
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
+    cookies = (cookie.OutputString() for cookie in response.cookies.values())
+    headers += [(b"Set-Cookie", cookie.encode("ascii")) for cookie in cookies]
+    start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
+    await send(start)
+    chunks: Any = aiter(response)
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body"})
 
 
 def _refuse_to_start_for_nobody(exchange: Exchange) -> None:

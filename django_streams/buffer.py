@@ -23,7 +23,7 @@ class Buffer:
 
     Iteration ends after `finish()`, or raises what `finish(error)` was given once all chunks are
     taken. The first object is b"" if nothing is ready by then: some servers hold the headers back
-    until a chunk comes.
+    until a chunk comes. If it does not join, every chunk is an object of its own, and none is b"".
     """
 
     __slots__ = (
@@ -33,6 +33,7 @@ class Buffer:
         "_has_begun",
         "_idle_seconds",
         "_idle_since",
+        "_joins",
         "_loop",
         "_reader",
         "_timer",
@@ -43,14 +44,15 @@ class Buffer:
         "size",
     )
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    def __init__(self, capacity: int = CAPACITY, *, joins: bool = True) -> None:
         self.capacity = capacity
         self.size = 0
         self.is_finished = False
         self.is_closed = False
         self._beat = b""
         self._idle_seconds = 0.0
-        self._has_begun = False
+        self._joins = joins
+        self._has_begun = not joins
         self._chunks: list[bytes] = []
         self._error: BaseException | None = None
         self._reader: asyncio.Future[None] | None = None
@@ -124,9 +126,13 @@ class Buffer:
     def take(self) -> bytes:
         """Returns all that is there, b"" if nothing is, and lets the producer go on."""
         chunks = self._chunks
-        taken = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        self.size = 0
+        if self._joins or len(chunks) < 2:
+            taken = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            chunks.clear()
+            self.size = 0
+        else:
+            taken = chunks.pop(0)
+            self.size -= len(taken)
         self._has_begun = True
         if self._timer is not None:
             self._idle_since = self._loop.time()

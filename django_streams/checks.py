@@ -80,6 +80,7 @@ def _faults(view: type[StreamView]) -> Iterator[str]:
     formats: Any = view.formats
     if not (formats is None or isinstance(formats, property) or is_choice(formats)):
         yield f"{name}.formats is {formats!r}; it takes a tuple or list of Format, or None."
+    yield from _misfits(view)
     for attribute in ("heartbeat", "first_item_seconds"):
         value = getattr(view, attribute)
         if not isinstance(value, Default | property):
@@ -87,6 +88,18 @@ def _faults(view: type[StreamView]) -> Iterator[str]:
                 seconds(f"{name}.{attribute}", value, optional=True)
             except ImproperlyConfigured as error:
                 yield str(error)
+
+
+def _misfits(view: type[StreamView]) -> Iterator[str]:
+    """Yields the formats that cannot encode at all: for want of a library, or of an item type."""
+    formats: Any = view.formats if is_choice(view.formats) else [view.format]
+    is_hooked = view.get_item_type is not StreamView.get_item_type
+    for format in formats:
+        if isinstance(format, Format) and not is_hooked:
+            try:
+                format.encoder(view.item_type)
+            except ImproperlyConfigured as error:
+                yield f"{view.__qualname__} cannot stream {error}"
 
 
 def _streaming_views() -> list[type[StreamView]]:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from enum import Enum
 from functools import partial
+from pathlib import PurePath
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,6 +31,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.http import content_disposition_header
 
 from .conf import conf, seconds
 from .events import Event
@@ -86,13 +88,16 @@ class StreamResponse(StreamingHttpResponse):
 
     `source`: an async generator, a generator, any iterable, a query set, a coroutine or a function
     that returns one of these (see `sources`). `format`: how items are encoded. `to_item(value)`,
-    sync or async: what of each value goes on the wire. `heartbeat`: seconds after which an idle
-    stream sends a blank, if its format has one; None: never; by default 15 for event streams and
-    never for others. `first_item_seconds`: how long the headers wait for the first item, so that a
-    failure until then is an ordinary HTTP error; None: not at all. `error_item(error)`, sync or
-    async: the item that tells of a failure midway; None: no item. `request`: the request, if at
-    hand; it is needed to answer HEAD elsewhere than in our ASGI handler. `head`: bytes that come
-    before the first item. Further arguments are those of Django's `HttpResponse`.
+    sync or async: what of each value goes on the wire. `item_type`: what every item becomes, for
+    example a `msgspec.Struct`; any object with its attributes does. `heartbeat`: seconds after
+    which an idle stream sends a blank, if its format has one; None: never; by default 15 for event
+    streams and never for others. `first_item_seconds`: how long the headers wait for the first
+    item, so that a failure until then is an ordinary HTTP error; None: not at all.
+    `error_item(error)`, sync or async: the item that tells of a failure midway; None: no item.
+    `filename`: what a browser saves the stream as; without a suffix it gets the format's.
+    `request`: the request, if at hand; it is needed to answer HEAD elsewhere than in our ASGI
+    handler. `head`: bytes that come before the first item. Further arguments are those of Django's
+    `HttpResponse`.
     """
 
     format: Format = TEXT
@@ -106,9 +111,11 @@ class StreamResponse(StreamingHttpResponse):
         *,
         format: Format | None = None,
         to_item: ToItem | None = None,
+        item_type: Any = None,
         heartbeat: float | Default | None = DEFAULT,
         first_item_seconds: float | Default | None = DEFAULT,
         error_item: Callable[[Exception], Any] = default_error_item,
+        filename: str | None = None,
         head: bytes = b"",
         request: HttpRequest | None = None,
         **kwargs: Any,
@@ -121,11 +128,12 @@ class StreamResponse(StreamingHttpResponse):
         self._to_item = to_item
         self._error_item = error_item
         self._options = PumpOptions(
-            encode=self.format.encoder(),
-            head=b"" if is_head else self.format.head + head,
+            encode=self.format.encoder(item_type),
+            head=b"" if is_head else self.format.opening(item_type) + head,
             tail=b"" if is_head else self.format.tail,
             beat=self.format.heartbeat,
             idle_seconds=_idle_seconds(self.format, heartbeat),
+            joins_chunks=self.format.joins_items,
             breaks_off=self.format.breaks_off,
             record=self._record,
             report=self._report,
@@ -135,6 +143,8 @@ class StreamResponse(StreamingHttpResponse):
         self._body = self._async_chunks() if _is_served_async(request) else self._sync_chunks()
         kwargs.setdefault("content_type", self.format.content_type)
         super().__init__(self._body, **kwargs)
+        if filename is not None:
+            self.headers.setdefault("Content-Disposition", _attachment(filename, self.format))
         # GZipMiddleware of Django before 6.1 holds small chunks back. It leaves alone what is
         # encoded.
         self.headers.setdefault("Content-Encoding", "identity")
@@ -217,7 +227,12 @@ class StreamResponse(StreamingHttpResponse):
             await self.aclose()
 
     async def _open(self, encode: Encode) -> Feed | Push:
-        feed = await open_source(encode, source=self._source, to_item=self._to_item)
+        feed = await open_source(
+            encode,
+            source=self._source,
+            to_item=self._to_item,
+            joins_chunks=self._options.joins_chunks,
+        )
         if not isinstance(feed, ThreadFeed):
             await release()  # Of the thread in which a plain function has made the source.
         return feed
@@ -316,6 +331,13 @@ def _checked_format(format: Any) -> Format:
     raise ImproperlyConfigured(
         f"format is {format!r}; it takes a Format, such as django_streams.JSONL or EVENT_STREAM."
     )
+
+
+def _attachment(filename: str, format: Format) -> str:
+    """Returns the Content-Disposition (RFC 6266) of a stream that is saved as a file."""
+    # A suffix is what follows the last dot of a name, as in PurePath, if it is not the first.
+    name = filename if PurePath(filename).suffix else f"{filename}{format.extension}"
+    return content_disposition_header(True, name) or "attachment"
 
 
 def _first_item_seconds(value: float | Default | None) -> float | None:

@@ -69,8 +69,12 @@ class Spawn:
     produce: Callable[[Send], Awaitable[None]]
 
 
-async def open_source(encode: Encode, *, source: Any, to_item: ToItem | None = None) -> Feed | Push:
+async def open_source(
+    encode: Encode, *, source: Any, to_item: ToItem | None = None, joins_chunks: bool = True
+) -> Feed | Push:
     """Returns the opened source. `to_item`, sync or async, turns each of its values into an item.
+
+    `joins_chunks`: whether what a thread has made by the time it is asked may come as one chunk.
 
     Raises `NoContent` if it is a coroutine that returns None, and `TypeError` if it is nothing to
     iterate.
@@ -86,7 +90,7 @@ async def open_source(encode: Encode, *, source: Any, to_item: ToItem | None = N
         return _push(source, encode, to_item)
     if is_async(source):
         return LoopFeed(source, encode, to_item)
-    return ThreadFeed(rows(source, given), encode, to_item)
+    return ThreadFeed(rows(source, given), encode, to_item, joins_chunks=joins_chunks)
 
 
 def rows(source: Any, given: Any) -> Callable[[], Iterator[Any]]:
@@ -237,9 +241,15 @@ class ThreadFeed:
     encode = staticmethod(bytes)  # What it yields is encoded; bytes() of bytes is the same object.
 
     def __init__(
-        self, begin: Callable[[], Iterator[Any]], encode: Encode, to_item: ToItem | None
+        self,
+        begin: Callable[[], Iterator[Any]],
+        encode: Encode,
+        to_item: ToItem | None,
+        *,
+        joins_chunks: bool = True,
     ) -> None:
         self._begin = begin
+        self._joins_chunks = joins_chunks
         self._asynchronous: asyncio.Task[Any] | None = None  # An async to_item() that runs.
         if to_item is not None and is_coroutine_function(to_item):
             to_item = partial(self._followed, to_item)
@@ -287,6 +297,8 @@ class ThreadFeed:
 
     def _take(self) -> bytes:
         with self._lock:
+            if not self._joins_chunks:
+                return self._chunks.pop(0) if self._chunks else b""
             chunks, self._chunks = self._chunks, []
         return b"".join(chunks)
 

@@ -40,13 +40,23 @@ def project(tmp_path_factory):
 ROUTES_OF_THE_OTHER_SNIPPETS = """
 from django.contrib import admin
 from django.http import HttpResponse
+from django_streams import JSONL, StreamView
 from mysite.functions import progress
-from mysite.views import Tokens, Users
+from mysite.views import Tokens, UserExport, Users
+
+
+class Everybody(StreamView):
+    format = JSONL
+    stream = Users.stream
+    to_item = Users.to_item
+
 
 urlpatterns += [
     path("", lambda request: HttpResponse("<title>?</title>")),
     path("admin/", admin.site.urls),
     path("users/", Users.as_view()),
+    path("everybody/", Everybody.as_view()),
+    path("export/", UserExport.as_view()),
     path("tokens/", Tokens.as_view()),
     path("progress/", progress),
 ]
@@ -131,6 +141,11 @@ def test_the_other_views_of_the_readme_stream(served, project):
         log_in(client, served)
         [row] = client.get(f"{served}/users/").text.splitlines()
         assert row.startswith('{"name":"ada","joined":"20')
+        export = client.get(f"{served}/export/")
+        assert export.headers["Content-Disposition"] == 'attachment; filename="users.csv"'
+        assert export.text == "username,email\r\nada,\r\n"
+        read = f"import asyncio, client; asyncio.run(client.users('{served}/everybody/'))"
+        assert python("-c", read, cwd=project) == "ada\n"
         token = {"X-CSRFToken": client.cookies["csrftoken"]}
         answer = client.post(f"{served}/tokens/", data={"prompt": "a b"}, headers=token)
         assert answer.text == "a b "

@@ -65,6 +65,8 @@ class PumpOptions:
     """How idle a stream has to be for that; None: it never beats."""
     capacity: int = CAPACITY
     """Bytes at which the source waits for the client."""
+    joins_chunks: bool = True
+    """Whether chunks that are ready together leave as one."""
     breaks_off: bool = True
     """Whether a failure midway ends in `BrokenOff`, instead of in a clean end."""
     record: Callable[[Exception], Awaitable[bytes]] = _no_record

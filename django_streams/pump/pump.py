@@ -96,7 +96,7 @@ class Pump:
         """Starts the source, in the running event loop and the current context."""
         loop = asyncio.get_running_loop()
         self._opened = loop.create_future()
-        self._buffer = Buffer(self._options.capacity)
+        self._buffer = Buffer(self._options.capacity, joins=self._options.joins_chunks)
         if sys.version_info >= (3, 12):
             self._task = asyncio.Task(self._run(), loop=loop, eager_start=True)
         else:

@@ -1,4 +1,4 @@
-"""`StreamView`, `EventStreamView` and the mixins that fix a format.
+"""`StreamView` and `EventStreamView`: a stream for each request.
 
 A view is one step from `django.views.View`. `get()` and `post()` are plain methods that build a
 response and start nothing, so every mixin and decorator of Django works in front of them. Each
@@ -19,9 +19,9 @@ from django.utils.cache import patch_vary_headers
 from django.utils.decorators import classonlymethod
 from django.views import View
 
-from .exceptions import NotAcceptable, StreamError
-from .formats import BYTES, EVENT_STREAM, JSONL, MSGPACK, TEXT, Format, choose_format
-from .responses import (
+from django_streams.exceptions import NotAcceptable, StreamError
+from django_streams.formats import EVENT_STREAM, TEXT, Format, choose_format, find_by_name
+from django_streams.responses import (
     DEFAULT,
     Default,
     EventStreamResponse,
@@ -29,15 +29,9 @@ from .responses import (
     default_error_item,
 )
 
-__all__ = [
-    "BytesMixin",
-    "EventStreamView",
-    "JSONLinesMixin",
-    "MessagePackMixin",
-    "StreamView",
-    "TextMixin",
-    "refusal",
-]
+from .mixins import CSVMixin
+
+__all__ = ["EventStreamView", "StreamView", "refusal"]
 
 MAX_LAST_EVENT_ID = 1024
 """Bytes of a Last-Event-ID that a view gets to see: ids are names, and this one is whatever a
@@ -76,6 +70,15 @@ class StreamView(View):
     formats: tuple[Format, ...] | list[Format] | None = None
     heartbeat: float | Default | None = DEFAULT
     """Seconds after which an idle stream sends a blank, if its format has one; None: never."""
+    format_query_param: str | None = None
+    """The parameter of the query that chooses among `formats` before Accept does, by a format's
+    name, for links: "format" allows `?format=csv`. None: there is none."""
+    item_type: Any = None
+    """What every item becomes: a `msgspec.Struct`, a dataclass, a `TypedDict`, ...; None: items are
+    sent as they are."""
+    filename: str | None = None
+    """What a browser saves the stream as; without a suffix it gets the format's. None: it is shown.
+    """
     first_item_seconds: float | Default | None = DEFAULT
     """Seconds for which the headers wait for the first item; None: they leave at once."""
 
@@ -129,6 +132,18 @@ class StreamView(View):
         """Returns the format, where there is no choice."""
         return self.format
 
+    def get_format_query_param(self) -> Any:
+        """Returns the parameter of the query that names a format, or None."""
+        return self.format_query_param
+
+    def get_item_type(self) -> Any:
+        """Returns the type that every item becomes, or None."""
+        return self.item_type
+
+    def get_filename(self) -> Any:
+        """Returns what a browser saves the stream as, or None."""
+        return self.filename
+
     def get_heartbeat(self) -> Any:
         """Returns the seconds of `heartbeat`."""
         return self.heartbeat
@@ -140,6 +155,8 @@ class StreamView(View):
     def get_response_options(self) -> dict[str, Any]:
         """Returns the keyword arguments of the response, from the other hooks."""
         return {
+            "item_type": self._asked(self.get_item_type),
+            "filename": self._asked(self.get_filename),
             "heartbeat": self._asked(self.get_heartbeat),
             "first_item_seconds": self._asked(self.get_first_item_seconds),
             "to_item": self.to_item if _is_overridden(self, "to_item") else None,
@@ -162,6 +179,10 @@ class StreamView(View):
         formats = self._asked(self.get_formats)
         if formats is None:
             return self._response(self._asked(self.get_format))
+        parameter = self._asked(self.get_format_query_param)
+        name = self.request.GET.get(parameter) if parameter else None
+        if name is not None:
+            return self._response(find_by_name(name, formats))
         response = self._response(choose_format(self.request.headers.get("Accept"), formats))
         patch_vary_headers(response, ["Accept"])
         return response
@@ -219,30 +240,6 @@ class EventStreamView(StreamView):
         return {**super().get_response_options(), "retry": self._asked(self.get_retry)}
 
 
-class TextMixin:
-    """Items are text (`text/plain`)."""
-
-    format = TEXT
-
-
-class BytesMixin:
-    """Items are bytes (`application/octet-stream`)."""
-
-    format = BYTES
-
-
-class JSONLinesMixin:
-    """Items are JSON values, one a line (`application/jsonl`)."""
-
-    format = JSONL
-
-
-class MessagePackMixin:
-    """Items are MessagePack values, one after the other (`application/vnd.msgpack`)."""
-
-    format = MSGPACK
-
-
 async def _awaited(value: Awaitable[Any]) -> Any:
     return await value
 
@@ -262,7 +259,7 @@ def _decides_without_thread(cls: type[StreamView]) -> bool:
     `setup`, `get`, a hook, a property for an attribute), its author expects Django's thread for
     sync views.
     """
-    ours = {View, StreamView, EventStreamView, object}
+    ours = {View, StreamView, EventStreamView, CSVMixin, object}
     deciding = {name for base in ours - {object} for name in vars(base)} - STREAMING_PHASE
     others = [base for base in cls.__mro__ if base not in ours]
     return not any(_is_code(vars(base).get(name)) for base in others for name in deciding)

@@ -1,0 +1,164 @@
+"""CSV as a format: a header row, then a row for each item (RFC 4180)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from django_streams.encodings import MAX_DEPTH, Encode, Row
+from django_streams.encodings.base import damage
+from django_streams.encodings.finite import refuse_nonfinite_received
+from django_streams.encodings.rows import columns_of, is_named, is_record, nullable_columns
+from django_streams.exceptions import DecodeError
+from django_streams.framing import Splitter
+
+from .base import MAX_ITEM, Format, ItemDecoder
+
+__all__ = ["CSVFormat"]
+
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class CSVFormat(Format):
+    """Rows of CSV. An item is a mapping, a dataclass, a Struct, or a list or tuple of cells.
+
+    The header has `columns`, or else the fields of the item type, or else the keys of the first
+    item; sequences alone have none. What is read are dicts by the header, all of text, or a type
+    whose fields are converted from text; an empty cell is None where the field may be.
+    """
+
+    columns: tuple[str, ...] | None = None
+    """The columns, in order: of what a mapping has, these are sent."""
+    has_header: bool = True
+    bom: bool = False
+    """Whether a byte order mark comes first: Excel takes the file for UTF-8 only then."""
+    escapes_formulas: bool = False
+    """Whether text that a spreadsheet would run as a formula gets an apostrophe in front. For files
+    that people open; whoever reads one by program finds the apostrophe in the data."""
+
+    def opening(self, item_type: Any = None) -> bytes:
+        """Returns the byte order mark and the header row, as far as the columns are known."""
+        columns = self._columns(item_type)
+        return (BOM if self.bom else b"") + (self._header(columns) if columns else b"")
+
+    def encoder(self, item_type: Any = None) -> Encode:
+        type = Any if item_type is None else item_type
+        columns = self._columns(type)
+        if columns is None and self.has_header:
+            return self._encoder_by_first_item()
+        return self._row(columns).encoder(type)
+
+    def encode(self, item: Any, item_type: Any = None) -> bytes:
+        """Returns one row, without a header; raises `EncodeError`."""
+        return self._row(self._columns(item_type)).encoder(item_type or Any)(item)
+
+    def decoder(
+        self, type: Any = Any, *, max_item: int = MAX_ITEM, max_depth: int = MAX_DEPTH
+    ) -> ItemDecoder:
+        with self._configured():
+            return _RowDecoder(self, type, self.framing.splitter(max_item))
+
+    def _columns(self, item_type: Any) -> tuple[str, ...] | None:
+        return self.columns or columns_of(item_type)
+
+    def _row(self, columns: tuple[str, ...] | None, **options: bool) -> Row:
+        return Row(columns, escapes_formulas=self.escapes_formulas, **options)
+
+    def _header(self, columns: tuple[str, ...]) -> bytes:
+        return self._row(None).encoder()(columns) if self.has_header else b""
+
+    def _encoder_by_first_item(self) -> Encode:
+        encode: Encode | None = None
+
+        def encode_item(item: Any) -> bytes:
+            nonlocal encode
+            if encode is not None:
+                return encode(item)
+            columns = _names(item)
+            encode = self._row(columns, has_only_these=True).encoder()
+            row = encode(item)
+            return self._header(columns) + row if columns else row
+
+        return encode_item
+
+
+def _names(item: Any) -> tuple[str, ...] | None:
+    if isinstance(item, Mapping):
+        return tuple(map(str, item))
+    return columns_of(type(item))
+
+
+class _RowDecoder(ItemDecoder):
+    """Reads the header, and each row by it."""
+
+    def __init__(self, format: CSVFormat, type: Any, splitter: Splitter) -> None:
+        self._cells = Row().decoder()
+        self._names: tuple[str, ...] | None = None
+        self._awaits_header = format.has_header
+        if not format.has_header:
+            self._names = format.columns or columns_of(type)
+        self._convert = _converter(type)
+        super().__init__(splitter, self._decode_row)
+
+    def _items(self, pieces: Iterator[bytes]) -> Iterator[Any]:
+        return super()._items(self._rows(pieces))
+
+    def _rows(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            if self._awaits_header:
+                self._awaits_header = False
+                self._names = _header(self._cells(piece.removeprefix(BOM)))
+            else:
+                yield piece
+
+    def _decode_row(self, piece: bytes) -> Any:
+        cells, names = self._cells(piece), self._names
+        if names is not None and len(cells) != len(names):
+            raise DecodeError(f"the row has {len(cells)} cells for {len(names)} columns")
+        item = self._convert(cells, names)
+        if _MAYBE_NONFINITE.search(piece):
+            refuse_nonfinite_received(item)
+        return item
+
+
+_MAYBE_NONFINITE = re.compile(rb"(?i)nan|inf")
+
+
+def _header(names: list[str]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DecodeError(f"the header has the column {twice!r:.100} twice")
+    return tuple(names)
+
+
+Convert = Callable[[list[str], tuple[str, ...] | None], Any]
+
+
+def _converter(type: Any) -> Convert:
+    """Returns a function from the cells of a row, and the columns' names, to an item."""
+    by_name = is_named(type)
+    nullable = nullable_columns(type)
+    # A NamedTuple has names, and yet msgspec makes it of a sequence.
+    order = None if is_record(type) else columns_of(type)
+
+    def convert(cells: list[str], names: tuple[str, ...] | None) -> Any:
+        value: Any = cells
+        if by_name and names is not None:
+            value = dict(zip(names, cells, strict=True))
+            if order is not None:
+                value = [value[name] for name in order if name in value]
+            elif nullable:
+                value |= {name: None for name in nullable if value.get(name) == ""}
+        if type is Any:
+            return value
+        try:
+            return msgspec.convert(value, type, strict=False)
+        except msgspec.ValidationError as error:
+            raise damage(error) from error
+
+    return convert
