@@ -1,4 +1,4 @@
-"""Runs the benchmark of event streams: python3 dev.py bench [--rounds N].
+"""Runs the benchmarks: python3 dev.py bench [events formats csv decoding] [--rounds N].
 
 Every contestant is served by a uvicorn of its own, started and stopped here, and asked over one
 connection at a time. In each round all contestants have their turn, and ratios are taken within a
@@ -6,124 +6,126 @@ round: so they hold when the machine's speed drifts. What is printed is the medi
 """
 
 import argparse
-import http.client
-import socket
 import statistics
-import subprocess
-import sys
-import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
 
-from .contestants import COUNT
+from . import decoding
+from .contestants import DICTS, EVENTS, ROWS
+from .serving import first_byte, rate, served
 
-CONTESTANTS = ["ours", "raw", "raw_single", "django", "sse_starlette"]
-TARGETS = [
-    ("/ready/", "django", 6.0),
-    ("/ready/", "sse_starlette", 10.0),
-    ("/ready/", "raw", 0.9),
-    ("/awaited/", "django", 0.95),
-    ("/awaited/", "sse_starlette", 1.5),
-]
+
+@dataclass
+class Race:
+    """One stream that several contestants send, and what ours is to be of theirs."""
+
+    url: str
+    what: str
+    count: int
+    contestants: tuple
+    targets: dict
+
+
+EVERYBODY = ("ours", "raw", "raw_single", "django", "sse_starlette")
+DJANGO = ("ours", "django")
+RACES = {
+    "events": [
+        Race(
+            "/ready/",
+            "events that are ready",
+            EVENTS,
+            EVERYBODY,
+            {"django": 6.0, "sse_starlette": 10.0, "raw": 0.9},
+        ),
+        Race(
+            "/awaited/",
+            "events, each after an await",
+            EVENTS,
+            EVERYBODY,
+            {"django": 0.95, "sse_starlette": 1.5},
+        ),
+    ],
+    "formats": [
+        Race("/jsonl/", "dicts as JSON lines", DICTS, DJANGO, {"django": 6.0}),
+        Race("/msgpack/", "dicts as MessagePack", DICTS, DJANGO, {"django": 6.0}),
+    ],
+    "csv": [Race("/csv/", "rows of CSV", ROWS, DJANGO, {"django": 3.0})],
+}
 
 
 def main():
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__.split("\n")[0])
+    suites = [*RACES, "decoding"]
+    parser.add_argument("suites", nargs="*", metavar="suite", help=f"of {', '.join(suites)}")
     parser.add_argument("--rounds", type=int, default=5, help="rounds to measure (default: 5)")
-    rounds = parser.parse_args().rounds
-    with ExitStack() as stack:
-        ports = {name: stack.enter_context(served(name)) for name in CONTESTANTS}
-        for url in ("/ready/", "/awaited/"):
-            report_rates(url, [rates(ports, url) for _ in range(rounds + 1)][1:])
-        report_first([first_bytes(ports) for _ in range(20 * rounds)])
-
-
-@contextmanager
-def served(name):
-    """Serves a contestant by uvicorn[standard]; yields its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = ["-m", "uvicorn", f"benchmarks.contestants:{name}", "--port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, *command, "--log-level", "error", "--timeout-graceful-shutdown", "1"]
-    )
-    try:
-        wait_for(port, process)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def wait_for(port, process, seconds=20):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.05)
+    options = parser.parse_args()
+    if unknown := set(options.suites) - set(suites):
+        parser.error(f"no such suite: {', '.join(sorted(unknown))}; there are {', '.join(suites)}")
+    for suite in options.suites or suites:
+        if suite == "decoding":
+            read(options.rounds)
         else:
-            return
-    raise RuntimeError(f"no server answers on port {port}")
+            serve(RACES[suite], options.rounds, measures_first_byte=suite == "events")
 
 
-def rates(ports, url):
-    """Returns the events per second of each contestant, asked one after the other."""
-    return {name: rate(port, url) for name, port in ports.items()}
+def serve(races, rounds, *, measures_first_byte):
+    with ExitStack() as stack:
+        names = races[0].contestants
+        ports = {name: stack.enter_context(served(name)) for name in names}
+        for race in races:
+            report_race(race, [run(race, ports) for _ in range(rounds + 1)][1:])
+        if measures_first_byte:
+            report_first([first_bytes(ports) for _ in range(20 * rounds)])
 
 
-def rate(port, url):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    started = time.perf_counter()
-    connection.request("GET", url)
-    response = connection.getresponse()
-    line_feeds = 0
-    while chunk := response.read1(1 << 20):
-        line_feeds += chunk.count(b"\n")
-    seconds = time.perf_counter() - started
-    connection.close()
-    if line_feeds < 2 * COUNT:  # Each event is a line of data and a blank one.
-        raise RuntimeError(f"{url} on port {port} sent {line_feeds // 2} events, not {COUNT}")
-    return COUNT / seconds
+def run(race, ports):
+    """Returns the items per second of each contestant, asked one after the other."""
+    return {
+        name: rate(port, race.url, marker=b"EURUSD", count=race.count)
+        for name, port in ports.items()
+    }
 
 
 def first_bytes(ports):
     """Returns the seconds until the first event has come, per contestant."""
-    return {name: first_byte(ports[name]) for name in ("ours", "django")}
+    return {name: first_byte(ports[name], "/first/") for name in ("ours", "django")}
 
 
-def first_byte(port):
-    time.sleep(0.02)  # What the last request leaves to clean up is none of this one's time.
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.connect()
-    started = time.perf_counter()
-    connection.request("GET", "/first/")
-    connection.getresponse().read1(1)
-    seconds = time.perf_counter() - started
-    connection.close()
-    return seconds
+def read(rounds):
+    data = decoding.body()
+    rows = [decoding.rates(data) for _ in range(rounds + 1)][1:]
+    print(f"\n{len(data) / 1e6:.0f} MB of JSON lines to a type, median of {rounds} rounds")
+    report_medians(rows, "MB/s")
+    report_ratio(rows, "plain loop", 0.6)
 
 
-def report_rates(url, rounds):
-    print(f"\n{url}  {COUNT} events, median of {len(rounds)} rounds")
-    for name in CONTESTANTS:
-        print(f"  {name:14} {statistics.median(row[name] for row in rounds) / 1000:8.0f} k/s")
-    for target_url, other, target in TARGETS:
-        if target_url == url:
-            ratio = statistics.median(row["ours"] / row[other] for row in rounds)
-            report_ratio(f"ours / {other}", ratio, ratio >= target, f"at least {target:g}")
+def report_race(race, rows):
+    print(f"\n{race.url}  {race.count} {race.what}, median of {len(rows)} rounds")
+    thousands = [{name: value / 1000 for name, value in row.items()} for row in rows]
+    report_medians(thousands, "k/s")
+    for other, target in race.targets.items():
+        report_ratio(rows, other, target)
 
 
-def report_first(rounds):
-    print(f"\nfirst byte of an event that is alone, median of {len(rounds)} requests")
-    for name in ("ours", "django"):
-        print(f"  {name:14} {statistics.median(row[name] for row in rounds) * 1000:8.2f} ms")
-    ratio = statistics.median(row["ours"] / row["django"] for row in rounds)
-    report_ratio("ours / django", ratio, ratio <= 1, "at most 1")
+def report_first(rows):
+    print(f"\nfirst byte of an event that is alone, median of {len(rows)} requests")
+    report_medians([{name: row[name] * 1000 for name in row} for row in rows], "ms", digits=2)
+    ratio = statistics.median(row["ours"] / row["django"] for row in rows)
+    print(f"  {'ours / django':24} {ratio:6.2f}   {met(ratio <= 1)}: at most 1")
 
 
-def report_ratio(name, ratio, is_met, target):
-    print(f"  {name:24} {ratio:6.2f}   {'met' if is_met else 'MISSED'}: {target}")
+def report_medians(rows, unit, digits=0):
+    for name in rows[0]:
+        print(f"  {name:14} {statistics.median(row[name] for row in rows):8.{digits}f} {unit}")
+
+
+def report_ratio(rows, other, target):
+    ratio = statistics.median(row["ours"] / row[other] for row in rows)
+    print(f"  {f'ours / {other}':24} {ratio:6.2f}   {met(ratio >= target)}: at least {target:g}")
+
+
+def met(is_met):
+    return "met" if is_met else "MISSED"
 
 
 if __name__ == "__main__":

@@ -1,21 +1,25 @@
-"""The same 200,000 events, streamed in each way there is; every contestant is an ASGI application.
+"""The same items, streamed in each way there is; every contestant is an ASGI application.
 
     ours          an EventStreamView that yields dicts
-    django        a plain StreamingHttpResponse that encodes with msgspec, one event a chunk
+    django        a plain StreamingHttpResponse that encodes with msgspec, one event a chunk; with
+                  DjangoJSONEncoder, one line a chunk; with csv.writer, as its documentation shows
     sse_starlette the EventSourceResponse of sse-starlette, encoding with msgspec
     raw           an ASGI application that joins 64 KiB a send: what the machine can do
     raw_single    an ASGI application that sends each event by itself
 
 Each answers /ready/ (events that are there at once), /awaited/ (one real await per event) and
-/first/ (a single event, then nothing).
+/first/ (a single event, then nothing); ours and django /jsonl/ and /msgpack/ (dicts) and /csv/
+(rows) too.
 """
 
 import asyncio
+import csv
+import json
 
 import msgspec
 from django.conf import settings
 
-COUNT = 200_000
+EVENTS, DICTS, ROWS = 200_000, 100_000, 1_000_000
 encode = msgspec.json.Encoder().encode
 
 settings.configure(
@@ -32,12 +36,12 @@ def price(n):
 
 
 async def ready():
-    for n in range(COUNT):
+    for n in range(EVENTS):
         yield price(n)
 
 
 async def awaited():
-    for n in range(COUNT):
+    for n in range(EVENTS):
         await asyncio.sleep(0)
         yield price(n)
 
@@ -45,6 +49,15 @@ async def awaited():
 async def first():
     yield price(0)
     await asyncio.sleep(3600)
+
+
+async def dicts():
+    for n in range(DICTS):
+        yield price(n)
+
+
+def rows():
+    return ((n, "EURUSD", "1.0842", "1.0844", 1763690000 + n) for n in range(ROWS))
 
 
 SOURCES = {"/ready/": ready, "/awaited/": awaited, "/first/": first}
@@ -56,21 +69,27 @@ SOURCES = {"/ready/": ready, "/awaited/": awaited, "/first/": first}
 def _ours():
     from django.urls import path
 
-    from django_streams import EventStreamView
+    from django_streams import CSV, JSONL, MSGPACK, EventStreamView, StreamView
     from django_streams.asgi import get_asgi_application
 
-    def view(source):
+    def view(source, base=EventStreamView, **options):
         # The source itself is the method, as a user writes it.
         stream = staticmethod(source)
-        return type("Prices", (EventStreamView,), {"stream": stream}).as_view()
+        return type("Prices", (base,), {"stream": stream, **options}).as_view()
 
     global urlpatterns
-    urlpatterns = [path(url[1:], view(source)) for url, source in SOURCES.items()]
+    urlpatterns = [
+        *(path(url[1:], view(source)) for url, source in SOURCES.items()),
+        path("jsonl/", view(dicts, StreamView, format=JSONL)),
+        path("msgpack/", view(dicts, StreamView, format=MSGPACK)),
+        path("csv/", view(rows, StreamView, format=CSV)),
+    ]
     return get_asgi_application()
 
 
 def _django():
     from django.core.asgi import get_asgi_application
+    from django.core.serializers.json import DjangoJSONEncoder
     from django.http import StreamingHttpResponse
     from django.urls import path
 
@@ -84,8 +103,30 @@ def _django():
 
         return prices
 
+    async def lines():
+        async for item in dicts():
+            yield json.dumps(item, cls=DjangoJSONEncoder) + "\n"
+
+    async def jsonl(request):
+        return StreamingHttpResponse(lines(), content_type="application/jsonl")
+
+    class Echo:
+        def write(self, value):
+            return value
+
+    def export(request):
+        writer = csv.writer(Echo())
+        return StreamingHttpResponse(
+            (writer.writerow(row) for row in rows()), content_type="text/csv"
+        )
+
     global urlpatterns
-    urlpatterns = [path(url[1:], view(source)) for url, source in SOURCES.items()]
+    urlpatterns = [
+        *(path(url[1:], view(source)) for url, source in SOURCES.items()),
+        path("jsonl/", jsonl),
+        path("msgpack/", jsonl),  # What MessagePack is compared with, too.
+        path("csv/", export),
+    ]
     return get_asgi_application()
 
 
