@@ -17,7 +17,6 @@ import msgpack
 import msgspec
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-
 from django.utils.translation import gettext_lazy
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +44,6 @@ from django_streams import (
     decode,
 )
 from django_streams.formats import FORMATS, choose_format, find_by_name, find_format
-
 
 VECTORS = Path(__file__).parent / "vectors"
 STRUCTURED = [format for format in FORMATS if format not in (TEXT, BYTES, EVENT_STREAM)]
@@ -156,7 +154,7 @@ def test_every_format_is_found_by_each_of_its_names(format):
 
 @pytest.mark.parametrize("format", STRUCTURED, ids=str)
 async def test_a_stream_is_decoded_to_a_type_from_any_chunks(format):
-    dogs = [Dog("Rex, \"the\" dog\n", 3), Dog("Ada", 5)]
+    dogs = [Dog('Rex, "the" dog\n', 3), Dog("Ada", 5)]
     data = written(format, dogs, Dog)
     for size in (1, 7, len(data)):
         chunks = [data[start : start + size] for start in range(0, len(data), size)]
@@ -234,9 +232,7 @@ class Cells(msgspec.Struct):
     owner: int | None
 
 
-cells = st.builds(
-    Cells, st.text(), st.integers(), finite, st.booleans(), st.none() | st.integers()
-)
+cells = st.builds(Cells, st.text(), st.integers(), finite, st.booleans(), st.none() | st.integers())
 
 
 @given(st.lists(cells, max_size=5), st.integers(1, 20))

@@ -12,7 +12,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from .serverproject.wire import ERROR, FIRST, MUCH_LINE, SECOND
+from django_streams import DIOXUS_JSON, FORMATS
+
+from .serverproject.wire import ERROR, FIRST, FRAME_SIZES, HOUNDS, MUCH_LINE, SECOND, Hound
 from .servers import APPLICATIONS, ASGI_SERVERS, HOST, PATIENCE, eventually, running
 
 pytestmark = pytest.mark.server
@@ -319,6 +321,43 @@ def read_to_the_end(sock):
         data = sock.recv(2**20)
         assert data
         last = (last + data)[-5:]
+
+
+# Formats.
+
+
+STRUCTURED = [format for format in FORMATS if format.name not in ("text", "bytes", "event-stream")]
+
+
+@pytest.mark.parametrize("format", STRUCTURED, ids=lambda format: format.name)
+def test_every_format_is_read_back(server, format, name):
+    response = server.get(f"/any-format/{name}/?format={format.name}")
+    decoder = format.decoder(Hound)
+    assert [*decoder.feed(response.content), *decoder.close()] == HOUNDS
+    expected = f'attachment; filename="hounds{format.extension}"'
+    assert response.headers["Content-Disposition"] == expected
+
+
+@pytest.mark.parametrize("source", ["frames", "plain-frames"])
+def test_a_client_that_puts_nothing_together_reads_every_frame(request, source, name):
+    with running(request, "uvicorn") as server:
+        lengths = []
+        for message in messages(server, f"/{source}/{name}/"):
+            (item,) = DIOXUS_JSON.decoder(max_item=2**23).feed(message)  # One, and a whole one.
+            lengths.append(len(item))
+    assert lengths == FRAME_SIZES
+
+
+def messages(server, path):
+    """Yields the body's chunks (RFC 9112 7.1) as they were sent, none put together or empty."""
+    with socket.create_connection((HOST, server.port), timeout=PATIENCE) as sock:
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        file = sock.makefile("rb")
+        while file.readline() != b"\r\n":
+            pass
+        while size := int(file.readline(), 16):
+            yield file.read(size)
+            assert file.readline() == b"\r\n"
 
 
 # curl, which knows nothing of Python.

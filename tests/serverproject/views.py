@@ -12,11 +12,12 @@ from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse, JsonResponse
 
-from django_streams import EventStreamView, StreamView
+from django_streams import FORMATS, DioxusMixin, EventStreamView, StreamView
 from tests.kennel.models import Dog
 
 from . import journal
 from .journal import recorded, signals
+from .wire import FRAME_SIZES, HOUNDS, Hound
 
 PACE = 0.02
 """Seconds between two items of a source that goes on and on: long enough to leave the processor to
@@ -239,6 +240,36 @@ class Flood(Named, StreamView):
             for _ in range(FLOOD_BYTES // len(LINE)):
                 journal.produced[self.name] += len(LINE)
                 yield LINE
+
+
+class Frames(Named, DioxusMixin, StreamView):
+    """Frames of any size, most of them ready together."""
+
+    async def stream(self):
+        with recorded(self.name):
+            for size in FRAME_SIZES:
+                yield "x" * size
+
+
+class PlainFrames(Named, DioxusMixin, StreamView):
+    def stream(self):
+        with recorded(self.name):
+            for size in FRAME_SIZES:
+                yield "x" * size
+
+
+class AnyFormat(Named, StreamView):
+    """The same dogs in the format that the query names."""
+
+    formats = FORMATS
+    format_query_param = "format"
+    item_type = Hound
+    filename = "hounds"
+
+    async def stream(self):
+        with recorded(self.name):
+            for hound in HOUNDS:
+                yield hound
 
 
 class Silent(Named, EventStreamView):

@@ -1,5 +1,7 @@
 """What the items of the streams look like on the wire, format by format, written down by hand."""
 
+import msgspec
+
 FIRST = {
     "text": b"first",
     "jsonl": b'"first"\n',
@@ -20,3 +22,16 @@ ERROR = {
 }
 MUCH_LINE = b'"' + b"x" * 999 + b'\\n"\n'
 """What the JSON lines of `much-failing` look like."""
+
+FRAME_SIZES = [*range(500), 2**16, 3 * 2**20, 1]
+"""Characters of the strings that `frames` sends."""
+
+
+class Hound(msgspec.Struct):
+    """What the items of `any-format` are."""
+
+    name: str
+    age: int
+
+
+HOUNDS = [Hound(f"Hound {n}", n % 20) for n in range(300)]
