@@ -47,9 +47,9 @@ class _TextSplitter(JSONSplitter):
         if step is _TextSplitter._behind:
             yield self._item.take()
         elif step is _TextSplitter._inside:
-            size = len(self._item)
-            self._item.drop()
-            raise TruncatedStream(f"the stream ends inside a JSON text, {size} bytes into it")
+            raise TruncatedStream(
+                f"the stream ends inside a JSON text, {len(self._item)} bytes into it"
+            )
 
     def _give_up(self) -> None:
         self._item.drop()
