@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
 from typing import Any
 
 import django
@@ -161,10 +160,11 @@ async def _deliver(response: StreamResponse, send: Send) -> None:
     headers += [(b"Set-Cookie", cookie.encode("ascii")) for cookie in cookies]
     start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
     await send(start)
-    chunks: Any = aiter(response)
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    def write(chunk: bytes) -> Awaitable[None]:
+        return send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    await response.pour(write)
     await send({"type": "http.response.body"})
 
 

@@ -8,6 +8,8 @@ back. A buffer belongs to one event loop and is not safe to touch from another t
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from .exceptions import BrokenOff, ClientDisconnected
 
@@ -116,6 +118,21 @@ class Buffer:
             self._reader = reader = self._loop.create_future()
             await reader
         return self.take()
+
+    async def pour(self, write: Callable[[bytes], Awaitable[Any]]) -> None:
+        """Awaits `write` of each object that iteration would yield: the same with fewer layers."""
+        chunks = self._chunks
+        if not (chunks or self._has_begun):
+            await write(self.take())
+        while True:
+            while not chunks:
+                if self.is_finished or self.is_closed:
+                    if self._error is not None:
+                        raise self._error
+                    return
+                self._reader = reader = self._loop.create_future()
+                await reader
+            await write(self.take())
 
     async def ready(self) -> None:
         """Waits until there is a chunk to take or the stream has ended. For one task at a time."""

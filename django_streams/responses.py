@@ -12,6 +12,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 from enum import Enum
@@ -33,6 +34,7 @@ from django.core.signals import got_request_exception
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
+from .buffer import Buffer
 from .conf import conf, seconds
 from .events import Event
 from .exceptions import StreamError
@@ -216,6 +218,16 @@ class StreamResponse(StreamingHttpResponse):
             return super().__aiter__()
         # A stream that was started is read without any layer in between.
         return aiter(self.pump) if self.pump.is_committed else self._async_chunks()
+
+    async def pour(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        """Awaits `write` of each chunk, in turn."""
+        chunks: Any = aiter(self)
+        async with aclosing(chunks):
+            if isinstance(chunks, Buffer):
+                await chunks.pour(write)
+            else:
+                async for chunk in chunks:
+                    await write(chunk)
 
     async def _async_chunks(self) -> AsyncGenerator[bytes, None]:
         try:

@@ -242,6 +242,16 @@ def test_rows_come_back_through_any_chunks(rows, size):
     assert read(CSV, data, Cells, size) == rows
 
 
+@pytest.mark.parametrize("format", STRUCTURED, ids=str)
+def test_a_stream_split_at_any_position_gives_the_same_items(format):
+    dogs = [Dog('Rex, "the" dög\n', 3), Dog("", -70000)]
+    data = written(format, dogs, Dog)
+    for cut in range(len(data) + 1):
+        decoder = format.decoder(Dog)
+        items = [*decoder.feed(data[:cut]), *decoder.feed(data[cut:]), *decoder.close()]
+        assert items == dogs, cut
+
+
 def test_an_empty_stream_has_no_items():
     for format in STRUCTURED:
         assert read(format, written(format, [], Dog), Dog) == []

@@ -10,7 +10,7 @@ from .base import MAX_DEPTH, Decode, Encode, Encoding, plain
 from .cbor import CBOR
 from .json import JSON
 from .messagepack import MessagePack
-from .rows import Row, columns_of
+from .rows import Row
 from .text import Bytes, Text
 
 __all__ = [
@@ -25,6 +25,5 @@ __all__ = [
     "Row",
     "StructArrays",
     "Text",
-    "columns_of",
     "plain",
 ]

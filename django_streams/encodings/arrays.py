@@ -17,6 +17,7 @@ from django_streams.exceptions import DecodeError
 
 from .base import MAX_DEPTH, Decode, Encode, damage, shaper
 from .messagepack import MessagePack
+from .types import RECORDS, describe
 
 __all__ = ["StructArrays"]
 
@@ -34,7 +35,7 @@ class StructArrays(MessagePack):
         decode = super().decoder(max_depth=max_depth)
         if type is Any:
             return decode
-        info = inspect.type_info(type)
+        info = describe(type)
 
         def decode_typed(data: bytes) -> Any:
             try:
@@ -59,7 +60,6 @@ def _to_arrays(value: Any) -> Any:
     return value
 
 
-_RECORDS = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)
 _SERIES = (inspect.ListType, inspect.SetType, inspect.FrozenSetType, inspect.VarTupleType)
 
 
@@ -71,7 +71,7 @@ def _to_maps(value: Any, type: inspect.Type) -> Any:
         return _to_maps_of_union(value, type)
     if isinstance(type, inspect.DictType) and isinstance(value, dict):
         return {key: _to_maps(child, type.value_type) for key, child in value.items()}
-    if isinstance(type, _RECORDS):
+    if isinstance(type, RECORDS):
         return _record(value, type)
     if isinstance(value, list) and isinstance(type, _SERIES):
         return [_to_maps(child, type.item_type) for child in value]
@@ -100,7 +100,7 @@ def _record(value: Any, type: Any) -> Any:
 
 def _to_maps_of_union(value: Any, union: inspect.UnionType) -> Any:
     """Takes an array for a struct, if the union has one struct and no other kind of array."""
-    records = _of_kind(union, _RECORDS)
+    records = _of_kind(union, RECORDS)
     if isinstance(value, list):
         kinds = _of_kind(union, (*_SERIES, inspect.TupleType)) or records
     else:

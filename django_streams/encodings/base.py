@@ -11,6 +11,8 @@ import msgspec
 
 from django_streams.exceptions import DecodeError, EncodeError
 
+from .types import describe
+
 __all__ = ["MAX_DEPTH", "Decode", "Encode", "Encoding", "plain"]
 
 Encode = Callable[[Any], bytes]
@@ -94,7 +96,11 @@ def template(prefix: bytes, suffix: bytes) -> bytes:
 
 
 def shaper(type: Any) -> Callable[[Any], Any]:
-    """Returns a function that makes any value a `type`, for items that are about to be encoded."""
+    """Returns a function that makes any value a `type`, for items that are about to be encoded.
+
+    Raises `TypeError` for a type that nothing can be made.
+    """
+    describe(type)
 
     def shape(value: Any) -> Any:
         try:

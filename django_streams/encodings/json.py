@@ -28,7 +28,7 @@ from .base import (
     too_deep,
 )
 from .finite import refuse_nonfinite
-from .names import names_in, required_names
+from .types import names_in, required_names
 
 __all__ = ["JSON"]
 

@@ -12,13 +12,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec import inspect
-
 from django_streams.exceptions import DecodeError, EncodeError
 
 from .base import MAX_DEPTH, Decode, Encode, Encoding, article, builtins, damage, refusal, shaper
+from .types import columns_of, is_record
 
-__all__ = ["Row", "columns_of", "is_named", "is_record", "nullable_columns"]
+__all__ = ["Row"]
 
 FORMULA_STARTS = frozenset("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - Spreadsheets take those too.
 """What begins a cell that a spreadsheet may run as a formula (OWASP, "CSV Injection")."""
@@ -86,47 +85,6 @@ class Row(Encoding):
                 raise DecodeError(f"invalid CSV: {error}") from error
 
         return decode
-
-
-def columns_of(type: Any) -> tuple[str, ...] | None:
-    """Returns the names of a record type's fields, as a header has them; None for other types."""
-    info = _info(type)
-    if isinstance(info, _RECORDS):
-        return tuple(field.encode_name for field in info.fields)
-    return tuple(type._fields) if isinstance(info, inspect.NamedTupleType) else None
-
-
-def is_record(type: Any) -> bool:
-    """Whether msgspec makes a `type` of a mapping: a Struct, dataclass, attrs class, TypedDict."""
-    return isinstance(_info(type), _RECORDS)
-
-
-def is_named(type: Any) -> bool:
-    """Whether the cells of a `type` are told apart by their names, not by their places."""
-    info = _info(type)
-    return isinstance(info, (inspect.AnyType, inspect.DictType, inspect.NamedTupleType, *_RECORDS))
-
-
-def nullable_columns(type: Any) -> frozenset[str]:
-    """Returns the columns of a record type that may be None, which is an empty cell."""
-    info = _info(type)
-    fields = info.fields if isinstance(info, _RECORDS) else ()
-    return frozenset(field.encode_name for field in fields if _admits_none(field.type))
-
-
-_RECORDS = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)
-
-
-def _info(type: Any) -> inspect.Type | None:
-    try:
-        return inspect.type_info(type)
-    except TypeError:
-        return None
-
-
-def _admits_none(type: inspect.Type) -> bool:
-    members = type.types if isinstance(type, inspect.UnionType) else (type,)
-    return any(isinstance(member, inspect.NoneType) for member in members)
 
 
 class _Echo:

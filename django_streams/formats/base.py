@@ -119,13 +119,15 @@ class ItemDecoder:
         return self._items(self._splitter.close())
 
     def _items(self, pieces: Iterator[bytes]) -> Iterator[Any]:
-        decode = self._decode
+        decode, index = self._decode, self._index  # Local: each is used once an item.
         try:
             for piece in pieces:
                 yield decode(piece)
-                self._index += 1
+                index += 1
         except DecodeError as error:
-            raise type(error)(f"item {self._index}: {error}") from error
+            raise type(error)(f"item {index}: {error}") from error
+        finally:
+            self._index = index
 
 
 async def decode(

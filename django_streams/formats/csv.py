@@ -12,7 +12,12 @@ import msgspec
 from django_streams.encodings import MAX_DEPTH, Encode, Row
 from django_streams.encodings.base import damage
 from django_streams.encodings.finite import refuse_nonfinite_received
-from django_streams.encodings.rows import columns_of, is_named, is_record, nullable_columns
+from django_streams.encodings.types import (
+    columns_of,
+    is_named,
+    is_record,
+    nullable_columns,
+)
 from django_streams.exceptions import DecodeError
 from django_streams.framing import Splitter
 
