@@ -1,4 +1,4 @@
-"""The dogs, and their breeds."""
+"""The dogs, and their breeds; and what the export exports."""
 
 from django.db import models
 
@@ -24,3 +24,17 @@ class Dog(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Reading(models.Model):
+    """What a weather station has measured: a small row, of which there are very many."""
+
+    station = models.CharField(max_length=20)
+    at = models.DateTimeField()
+    celsius = models.FloatField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.station}: {self.celsius} °C"

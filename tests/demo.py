@@ -20,6 +20,9 @@ import pytest
 
 from .servers import HOST, PATIENCE, ROOT, START_SECONDS, STOP_SECONDS, free_port
 
+READINGS = 300_000
+"""How many the demo of the session exports: more than fits into the buffers of a connection."""
+
 UVICORN = "-m uvicorn demo_project.asgi:application --port PORT --timeout-graceful-shutdown 1"
 RUNSERVER = "manage.py runserver --noreload PORT"
 
@@ -35,9 +38,9 @@ class Demo:
         self._environment = {**os.environ, "DEMO_DATABASE": str(self.database)}
         self._environment.pop("DJANGO_SETTINGS_MODULE", None)
 
-    def prepare(self):
+    def prepare(self, readings=100):
         self.manage("migrate", "--verbosity", "0")
-        self.manage("seed")
+        self.manage("seed", "--readings", str(readings))
 
     def manage(self, *arguments):
         """Runs a command of manage.py to its end; returns what it has printed."""
@@ -68,7 +71,7 @@ class Demo:
                 stderr=subprocess.STDOUT,
             )
         try:
-            with DemoClient(f"http://{HOST}:{port}", process) as client:
+            with DemoClient(f"http://{HOST}:{port}", process, self.database) as client:
                 assert client.answers(), f"the demo does not answer:\n{self.log.read_text()}"
                 yield client
         finally:
@@ -78,9 +81,10 @@ class Demo:
 class DemoClient(httpx.Client):
     """Asks a demo that is served, as a browser would: with cookies and the CSRF token."""
 
-    def __init__(self, base_url, process):
+    def __init__(self, base_url, process, database):
         super().__init__(base_url=base_url, timeout=PATIENCE, trust_env=False)
         self.process = process
+        self.database = database
 
     def answers(self):
         """Waits until the demo answers; returns whether it does."""
@@ -152,7 +156,7 @@ def _shared(request):
     stash = request.config.stash
     if _DEMO not in stash:
         demo = Demo(request.getfixturevalue("tmp_path_factory").mktemp("demo"))
-        demo.prepare()
+        demo.prepare(READINGS)
         serving = demo.served()
         client = serving.__enter__()
         request.config.add_cleanup(lambda: serving.__exit__(None, None, None))

@@ -7,23 +7,29 @@ import json
 import random
 import re
 import sqlite3
+import threading
 import time
 import uuid
 from contextlib import aclosing, closing
+from datetime import UTC, date, datetime, timedelta
 
-import msgpack
+import msgspec
+import psutil
 import pytest
 
+from demo_project import memory
 from demo_project.gauge import Gauge
 from demo_project.highlighting import highlighted
 from demo_project.markov import PARAGRAPH, MarkovModel, prose
+from demo_project.memory import process_memory
+from django_streams.formats import BYTES, CSV, EVENT_STREAM, FORMATS, JSONL, TEXT
 
-from .demo import RUNSERVER, Demo, running_demo, showing
-from .servers import ROOT
+from .demo import READINGS, RUNSERVER, Demo, running_demo, showing
+from .servers import PATIENCE, ROOT
 
 server = pytest.mark.server
 
-PAGES = ("/clock/", "/tokens/", "/dogs/")
+PAGES = ("/clock/", "/tokens/", "/dogs/", "/export/")
 
 
 @pytest.fixture
@@ -56,25 +62,38 @@ def test_models_and_migrations_agree(fresh):
 @server
 def test_seeding_twice_changes_nothing(fresh):
     fresh.manage("migrate", "--verbosity", "0")
-    assert fresh.manage("seed") == "There are 20,000 dogs, 20,000 of them new.\n"
-    seeded = rows(fresh.database)
-    assert fresh.manage("seed") == "There are 20,000 dogs, 0 of them new.\n"
-    assert rows(fresh.database) == seeded
+    assert fresh.manage("seed", "--readings", "1000") == (
+        "There are 20,000 dogs, 20,000 of them new.\nThere are 1,000 readings, 1,000 of them new.\n"
+    )
+    seeded = rows(fresh.database, "dog"), rows(fresh.database, "reading")
+    assert fresh.manage("seed", "--readings", "1000") == (
+        "There are 20,000 dogs, 0 of them new.\nThere are 1,000 readings, 0 of them new.\n"
+    )
+    assert (rows(fresh.database, "dog"), rows(fresh.database, "reading")) == seeded
 
 
 @server
-def test_every_machine_gets_the_same_dogs(fresh, tmp_path_factory):
+def test_a_million_readings_are_seeded_unless_said_otherwise(fresh):
+    fresh.manage("migrate", "--verbosity", "0")
+    said = fresh.manage("seed", "--dogs", "1")
+    assert "There are 1,000,000 readings, 1,000,000 of them new.\n" in said
+
+
+@server
+def test_every_machine_gets_the_same_rows_however_they_are_seeded(fresh, tmp_path_factory):
     other = Demo(tmp_path_factory.mktemp("other"))
     for demo in (fresh, other):
         demo.manage("migrate", "--verbosity", "0")
-    fresh.manage("seed", "--dogs", "30")
-    other.manage("seed", "--dogs", "20")
-    assert rows(fresh.database)[:20] == rows(other.database)
+    fresh.manage("seed", "--dogs", "30", "--readings", "30")
+    for readings in ("7", "20"):  # The second time adds what is missing.
+        other.manage("seed", "--dogs", "20", "--readings", readings)
+    for table in ("dog", "reading"):
+        assert rows(fresh.database, table)[:20] == rows(other.database, table)
 
 
-def rows(database):
+def rows(database, table):
     with closing(sqlite3.connect(database)) as connection:
-        return connection.execute("SELECT * FROM demo_project_dog ORDER BY id").fetchall()
+        return connection.execute(f"SELECT * FROM demo_project_{table} ORDER BY id").fetchall()
 
 
 @server
@@ -281,19 +300,70 @@ def test_a_prompt_beyond_all_measure_is_refused_and_the_next_one_answered(demo):
 # The dogs.
 
 
+class Dog(msgspec.Struct):
+    """What a client has to know for Postcard, and may for the others."""
+
+    chip: int
+    name: str
+    breed_name: str
+    origin: str
+    born_on: date
+    weight_kg: float | None
+    is_vaccinated: bool
+
+
+def seeded_dogs(demo, number):
+    with closing(sqlite3.connect(demo.database)) as connection:
+        found = connection.execute(
+            "SELECT chip, dog.name, breed.name, origin, born_on, weight_kg, is_vaccinated "
+            "FROM demo_project_dog dog JOIN demo_project_breed breed ON breed.id = breed_id "
+            "ORDER BY dog.id LIMIT ?",
+            [number],
+        )
+        return [
+            Dog(*others, date.fromisoformat(born_on), weight_kg, bool(is_vaccinated))
+            for *others, born_on, weight_kg, is_vaccinated in found
+        ]
+
+
+def decoded(format, data, type):
+    """Returns the items of a whole stream, of events the data."""
+    decoder = format.decoder(type)
+    items = [*decoder.feed(data), *decoder.close()]
+    return [item.json(type) for item in items] if format is EVENT_STREAM else items
+
+
+STRUCTURED = [format for format in FORMATS if format not in (TEXT, BYTES)]
+
+
 @server
-def test_dogs_are_the_same_in_either_format(demo):
-    lines = demo.get("/dogs/stream/?rows=500", headers={"Accept": "application/jsonl"})
-    packed = demo.get("/dogs/stream/?rows=500", headers={"Accept": "application/vnd.msgpack"})
-    assert lines.headers["Content-Type"] == "application/jsonl"
-    assert packed.headers["Content-Type"] == "application/vnd.msgpack"
-    unpacker = msgpack.Unpacker()
-    unpacker.feed(packed.content)
-    dogs = list(unpacker)
-    assert [json.loads(line) for line in lines.text.splitlines()] == dogs
-    assert len(dogs) == 500
-    assert len({dog["breed"] for dog in dogs}) > 10
-    assert {type(dog["weight_kg"]) for dog in dogs} == {float, type(None)}
+@pytest.mark.parametrize("format", STRUCTURED, ids=lambda format: format.name)
+def test_dogs_are_the_same_in_each_format(demo, format):
+    response = demo.get("/dogs/stream/?rows=500", headers={"Accept": str(format)})
+    assert response.headers["Content-Type"] == format.content_type
+    assert decoded(format, response.content, Dog) == seeded_dogs(demo, 500)
+    linked = demo.get(f"/dogs/stream/?rows=500&format={format.name}")
+    assert linked.headers["Content-Type"] == format.content_type
+    assert linked.content == response.content
+
+
+@server
+@pytest.mark.parametrize("format", [TEXT, BYTES], ids=lambda format: format.name)
+def test_dogs_are_lines_where_a_format_has_no_structure(demo, format):
+    response = demo.get(f"/dogs/stream/?rows=500&format={format.name}")
+    assert response.headers["Content-Type"] == format.content_type
+    assert response.text.splitlines() == [
+        f"{dog.chip}: {dog.name}, {dog.breed_name}, born on {dog.born_on}"
+        for dog in seeded_dogs(demo, 500)
+    ]
+
+
+@server
+def test_the_page_links_to_dogs_in_every_format(demo):
+    links = re.findall(r'href="(/dogs/stream/[^"]+)"', demo.get("/dogs/").text)
+    assert len(links) == len(FORMATS)
+    types = [demo.get(f"{link}&rows=1").headers["Content-Type"] for link in links]
+    assert sorted(types) == sorted(format.content_type for format in FORMATS)
 
 
 @server
@@ -317,7 +387,15 @@ def test_without_an_accept_header_dogs_are_json_lines(demo):
 def test_an_unknown_accept_is_told_what_there_is(demo):
     response = demo.get("/dogs/stream/", headers={"Accept": "image/png"})
     assert response.status_code == 406
-    assert "application/jsonl, application/vnd.msgpack" in response.text
+    assert "application/jsonl, application/json-seq, application/json" in response.text
+
+
+@server
+def test_an_unknown_name_of_a_format_is_told_what_there_is(demo):
+    response = demo.get("/dogs/stream/?format=xls")
+    assert response.status_code == 406
+    assert "'xls'" in response.text
+    assert all(format.name in response.text for format in FORMATS)
 
 
 @server
@@ -334,6 +412,99 @@ def test_a_database_that_is_not_seeded_streams_no_dogs(fresh):
     with fresh.served() as demo:
         response = demo.get("/dogs/stream/")
         assert (response.status_code, response.content) == (200, b"")
+
+
+# The export.
+
+
+class Reading(msgspec.Struct):
+    station: str
+    at: datetime
+    celsius: float
+
+
+@server
+@pytest.mark.parametrize(
+    ("format", "content_type", "filename"),
+    [
+        (CSV, "text/csv; charset=utf-8", "readings.csv"),
+        (JSONL, "application/jsonl", "readings.jsonl"),
+    ],
+)
+def test_an_export_has_all_rows_and_a_name(demo, format, content_type, filename):
+    response = demo.get(f"/export/stream/?format={format.name}")
+    assert response.headers["Content-Type"] == content_type
+    assert response.headers["Content-Disposition"] == f'attachment; filename="{filename}"'
+    readings = decoded(format, response.content, Reading)
+    assert len(readings) == READINGS
+    assert readings[0] == Reading("Bergen", datetime(2025, 1, 1, tzinfo=UTC), 3.3)
+    minutes = (READINGS - 1) // 8
+    assert readings[-1].at == datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+    assert {reading.station for reading in readings[:8]} == {
+        reading.station for reading in readings
+    }
+
+
+@server
+def test_an_export_of_csv_begins_with_a_header(demo):
+    with demo.open("/export/stream/") as response:
+        lines = response.iter_lines()
+        assert next(lines) == "station,at,celsius"
+        assert next(lines) == "Bergen,2025-01-01T00:00:00Z,3.3"
+
+
+@server
+def test_an_export_in_an_unknown_format_is_refused(demo):
+    assert demo.get("/export/stream/?format=pdf").status_code == 406
+    assert demo.get("/export/stream/", headers={"Accept": "image/png"}).status_code == 406
+
+
+@server
+def test_an_export_is_counted_until_its_reader_has_left(demo):
+    with demo.events("/export/vitals/") as vitals:
+        numbers = (json.loads(event.data)["exports"] for event in vitals)
+        assert next(numbers) == 0
+        with demo.open("/export/stream/?format=jsonl") as response:
+            chunks = response.iter_raw()
+            assert next(chunks)
+            assert 1 in itertools.islice(numbers, 20)
+        assert 0 in itertools.islice(numbers, 20)
+
+
+@server
+def test_an_export_takes_no_memory_that_grows_with_it(demo):
+    process = psutil.Process(demo.process.pid)
+    demo.get("/export/stream/?format=jsonl")  # What a first export takes, it takes but once.
+    before = process.memory_info().rss
+    grown = size = 0
+    with demo.open("/export/stream/?format=jsonl") as response:
+        for chunk in response.iter_raw():
+            size += len(chunk)
+            grown = max(grown, process.memory_info().rss - before)
+    assert size > 60 * READINGS
+    assert grown < size / 4
+
+
+@server
+def test_an_export_of_no_readings_is_empty(fresh):
+    fresh.manage("migrate", "--verbosity", "0")
+    with fresh.served() as demo:
+        assert demo.get("/export/").status_code == 200
+        for name in ("csv", "jsonl"):
+            response = demo.get(f"/export/stream/?format={name}")
+            assert (response.status_code, response.content) == (200, b"")
+
+
+def test_the_memory_of_the_process_is_what_the_system_says():
+    assert process_memory()["now"] == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)
+
+
+def test_the_memory_is_the_most_there_was_where_no_more_is_known(monkeypatch, tmp_path):
+    now = process_memory()["now"]
+    monkeypatch.setattr(memory, "STATM", tmp_path / "none")
+    assert process_memory()["most"] > 0.9 * now
+    monkeypatch.setattr(memory, "resource", None)
+    assert process_memory() is None
 
 
 # The model of text.
@@ -413,6 +584,23 @@ async def test_a_slow_watcher_of_a_gauge_sees_the_last_value_alone():
         with gauge.counting():
             assert await anext(values) == 1
         assert await anext(values) == 0
+
+
+async def test_a_gauge_tells_of_what_other_threads_count():
+    gauge = Gauge()
+    may_end = threading.Event()
+
+    def count():
+        with gauge.counting():
+            assert may_end.wait(PATIENCE)
+
+    async with aclosing(gauge.values()) as values, asyncio.timeout(PATIENCE):
+        assert await anext(values) == 0
+        thread = asyncio.create_task(asyncio.to_thread(count))
+        assert await anext(values) == 1
+        may_end.set()
+        assert await anext(values) == 0
+        await thread
 
 
 async def test_a_gauge_counts_down_when_its_block_fails():

@@ -1,21 +1,19 @@
 """The demo's pages in a real browser: that they do what they say."""
 
-import base64
 import itertools
 import json
-import math
 import re
-from datetime import UTC, datetime
 
-import msgpack
 import pytest
 
+from django_streams.formats import FORMATS
+
 from .browser import chromium, new_page
-from .demo import Demo, running_demo
+from .demo import READINGS, Demo, running_demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
-PAGES = ["/", "/clock/", "/tokens/", "/dogs/"]
+PAGES = ["/", "/clock/", "/tokens/", "/dogs/", "/export/"]
 
 
 @pytest.fixture(scope="module")
@@ -192,15 +190,15 @@ def wait_for_text(page, longer_than):
 
 # The dogs.
 
-ALL_ROWS = """async () => {
-    const viewport = document.querySelector("#viewport");
+ALL_ROWS = """async (selector) => {
+    const viewport = document.querySelector(selector);
     const frame = () => new Promise(requestAnimationFrame);
     const rows = new Map();
     for (let top = 0; ; top += viewport.clientHeight) {
         viewport.scrollTop = top;
         await frame();
         await frame();
-        for (const row of document.querySelectorAll("#dogs tbody tr[aria-rowindex]")) {
+        for (const row of viewport.querySelectorAll("tbody tr[aria-rowindex]")) {
             rows.set(row.ariaRowIndex, Array.from(row.cells, (cell) => cell.textContent));
         }
         if (top > viewport.scrollHeight) return [...rows.values()];
@@ -209,29 +207,102 @@ ALL_ROWS = """async () => {
 """Scrolls through the table, of which only what is in view is in the document."""
 
 
-def test_dogs_fill_the_table_alike_in_either_format(page, demo, expect):
-    tables = []
-    for name, media_type in (
-        ("JSON lines", "application/jsonl"),
-        ("MessagePack", "application/vnd.msgpack"),
-    ):
-        page.goto("/dogs/")
-        page.get_by_label("Format").select_option(name)
-        page.get_by_label("Rows").select_option("1000")
-        with page.expect_response("**/dogs/stream/**") as response:
-            page.get_by_role("button", name="Load").click()
-        assert response.value.headers["content-type"] == media_type
-        expect(page.get_by_role("status")).to_have_text("Done.")
-        expect(page.locator("#count")).to_have_text("1,000")
-        expect(page.locator("#first")).to_contain_text("ms")
-        expect(page.locator("#bytes")).to_contain_text("kB")
-        tables.append(page.evaluate(ALL_ROWS))
-    lines, packed = tables
-    assert lines == packed
-    dogs = [json.loads(line) for line in demo.get("/dogs/stream/?rows=1000").iter_lines()]
-    assert [(row[1], row[2], row[-1]) for row in lines] == [
-        (dog["name"], dog["breed"], str(dog["chip"])) for dog in dogs
+DOG_FORMATS = {
+    "JSON lines": "application/jsonl",
+    "JSON sequence": "application/json-seq",
+    "JSON array": "application/json",
+    "MessagePack": "application/vnd.msgpack",
+    "CBOR sequence": "application/cbor-seq",
+    "CSV": "text/csv; charset=utf-8",
+    "Server-Sent Events": "text/event-stream",
+    "Dioxus, JSON": "application/stream+json",
+    "Dioxus, CBOR": "application/stream+cbor",
+    "Dioxus, MessagePack": "application/stream+msgpack",
+    "Dioxus, Postcard": "application/stream+postcard",
+}
+"""Those in which a dog is a dog."""
+
+
+def test_the_page_has_every_format(page):
+    page.goto("/dogs/")
+    names = page.get_by_label("Format").locator("option").all_text_contents()
+    assert names == [*DOG_FORMATS, "Text", "Bytes"]
+    assert len(names) == len(FORMATS)
+
+
+@pytest.mark.parametrize("name", DOG_FORMATS)
+def test_dogs_fill_the_table_alike_in_each_format(page, demo, expect, name):
+    response = load(page, expect, name)
+    assert response.headers["content-type"] == DOG_FORMATS[name]
+    assert response.request.headers["accept"] == DOG_FORMATS[name].partition(";")[0]
+    expect(page.locator("#count")).to_have_text("100")
+    expect(page.locator("#bytes")).to_contain_text("kB")
+    expect(page.locator("#per-item")).to_have_text(re.compile(r"^\d+\.\d B$"))
+    expect(page.locator("#first")).to_contain_text("ms")
+    expect(page.locator("#rate")).to_have_text(re.compile(r"^[1-9][\d,]*$"))
+    assert page.evaluate(ALL_ROWS, "#viewport") == [
+        [
+            str(n),
+            dog["name"],
+            dog["breed_name"],
+            dog["origin"],
+            dog["born_on"],
+            "–" if dog["weight_kg"] is None else f"{dog['weight_kg']:.1f} kg",
+            "yes" if dog["is_vaccinated"] else "no",
+            str(dog["chip"]),
+        ]
+        for n, dog in enumerate(dogs(demo), 1)
     ]
+
+
+def test_dogs_as_text_are_shown_as_lines(page, demo, expect):
+    load(page, expect, "Text")
+    expect(page.locator("#count")).to_have_text("100")
+    lines = [line for _, line in page.evaluate(ALL_ROWS, "#text-viewport")]
+    assert [line.partition(",")[0] for line in lines] == [
+        f"{dog['chip']}: {dog['name']}" for dog in dogs(demo)
+    ]
+
+
+def test_dogs_as_bytes_are_shown_as_they_are(page, demo, expect):
+    load(page, expect, "Bytes")
+    expect(page.locator("#count")).to_have_text("–")
+    expect(page.locator("#bytes")).to_contain_text("kB")
+    rows = page.evaluate(ALL_ROWS, "#bytes-viewport")
+    sent = demo.get("/dogs/stream/?rows=100&format=text").content
+    assert bytes.fromhex(" ".join(digits for _, digits, _ in rows)) == sent
+    assert [offset for offset, _, _ in rows[:2]] == ["00000000", "00000010"]
+    assert rows[0][2] == sent[:16].decode()
+
+
+def test_the_page_shows_how_a_stream_begins(page, expect):
+    load(page, expect, "Dioxus, Postcard")
+    first, *_ = page.locator("#wire").text_content().splitlines()
+    assert first == "00000000  82 31 82 d4 d3 ea d9 ea d7 02 04 4e 6f 72 61 06  ·1·········Nora·"
+
+
+def test_the_page_links_to_every_format(page, expect):
+    page.goto("/dogs/")
+    links = page.get_by_role("link").filter(has_text=re.compile(r"^[a-z-]+$"))
+    for format in FORMATS:
+        expect(links.filter(has_text=re.compile(f"^{format.name}$"))).to_have_attribute(
+            "href", f"/dogs/stream/?format={format.name}"
+        )
+
+
+def load(page, expect, name):
+    """Loads a hundred dogs in one of the formats; returns the response."""
+    page.goto("/dogs/")
+    page.get_by_label("Format").select_option(name)
+    page.get_by_label("Rows").select_option("100")
+    with page.expect_response("**/dogs/stream/**") as response:
+        page.get_by_role("button", name="Load").click()
+    expect(page.get_by_role("status")).to_have_text("Done.")
+    return response.value
+
+
+def dogs(demo):
+    return [json.loads(line) for line in demo.get("/dogs/stream/?rows=100").iter_lines()]
 
 
 def test_many_dogs_are_few_in_the_document(page, expect):
@@ -259,7 +330,7 @@ def test_rows_show_while_others_arrive_and_stop_stops_them(page, expect):
     expect(page.get_by_role("status")).to_have_text("Stopped.")
     expect(page.get_by_role("button", name="Stop")).to_be_disabled()
     expect(page.get_by_role("button", name="Load")).to_be_enabled()
-    assert 5 <= len(page.evaluate(ALL_ROWS)) < 5000
+    assert 5 <= len(page.evaluate(ALL_ROWS, "#viewport")) < 5000
 
 
 def wait_for_rows(page, number):
@@ -288,117 +359,102 @@ def test_a_server_that_is_gone_is_noticed(browser, tmp_path, expect):
         expect(page.get_by_role("status")).to_have_text("The stream broke off.")
 
 
-# The decoders, which are made to be copied.
-
-DECODED = """async ([module, name, base64, size]) => {
-    const decoders = await import(module);
-    const decoder = new decoders[name]();
-    const plain = (key, value) => {
-        if (typeof value === "bigint") return { bigint: `${value}` };
-        if (value instanceof Uint8Array) return { bytes: [...value] };
-        return value;
-    };
-    const items = [];
-    const all = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
-    try {
-        for (let at = 0; at < all.length; at += size) {
-            items.push(...decoder.decode(all.slice(at, at + size)));
-        }
-        items.push(...decoder.end());
-    } catch (error) {
-        items.push(error.message);
-    }
-    return JSON.stringify(items, plain);
-}"""
-
-VALUES = [
-    *(None, False, True, 0, 1, 127, 128, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**53 - 1),
-    *(-1, -32, -33, -128, -129, -32768, -32769, -(2**31), -(2**31) - 1, -(2**53) + 1),
-    *(0.0, -0.5, math.pi, 1e300, 5e-324),
-    *("", "a", "é日本🐕", "x" * 31, "x" * 32, "x" * 255, "x" * 256, "x" * 65535, "x" * 65536),
-    *([], [1, [2, [3]]], [0] * 15, [0] * 16, [0] * 70000),
-    *({}, {"a": {"b": None}}, {f"{n}": n for n in range(20)}, {f"{n}": n for n in range(66000)}),
-    {"__proto__": 1, "constructor": 2},
-]
+# The export.
 
 
-@pytest.fixture
-def decoded(page):
-    """Returns the items that a decoder of the demo makes of bytes that come `size` at a time."""
-    page.goto("/")
-
-    def decode(module, name, data, size=2**30):
-        base64_data = base64.b64encode(data).decode()
-        arguments = [f"/static/demo/{module}.js", name, base64_data, size]
-        return json.loads(page.evaluate(DECODED, arguments))
-
-    return decode
-
-
-def messagepack(decoded, data, size=2**30):
-    return decoded("messagepack", "MessagePackDecoder", data, size)
-
-
-def test_messagepack_is_decoded_as_msgpack_encodes_it(decoded):
-    data = b"".join(msgpack.packb(value) for value in VALUES)
-    assert messagepack(decoded, data) == VALUES
-    assert messagepack(decoded, data, 4099) == VALUES
+@pytest.mark.parametrize("name", ["CSV", "JSON lines"])
+def test_an_export_counts_all_rows(page, expect, name):
+    page.goto("/export/")
+    page.get_by_label("Format").select_option(name)
+    page.get_by_role("button", name="Export into this page").click()
+    expect(page.get_by_role("status")).to_have_text(
+        f"Done: all {READINGS:,} rows have come.", timeout=30_000
+    )
+    expect(page.locator("#count")).to_have_text(f"{READINGS:,}")
+    expect(page.locator("#bytes")).to_contain_text("MB")
+    expect(page.locator("#rate")).to_have_text(re.compile(r"^[1-9][\d,]*$"))
+    expect(page.locator("#time")).to_have_text(re.compile(r"^\d+(\.\d)? m?s$"))
+    assert page.locator("progress").evaluate("it => it.position") == 1
+    expect(page.locator("#exports")).to_have_text("0")
 
 
-def test_messagepack_is_decoded_however_it_is_cut(decoded):
-    values = [value for value in VALUES if len(msgpack.packb(value)) < 100]
-    data = b"".join(msgpack.packb(value) for value in values)
-    assert messagepack(decoded, data, 1) == values
-    assert messagepack(decoded, data, 3) == values
+def test_an_export_counts_up_until_stop_stops_it_on_the_server_too(page, expect):
+    page.goto("/export/")
+    expect(page.locator("#exports")).to_have_text("0")
+    slow_down(page, bytes_per_second=2_000_000)
+    page.get_by_role("button", name="Export into this page").click()
+    wait_for_count(page, 0)
+    seen = count(page)
+    wait_for_count(page, seen)
+    expect(page.locator("#exports")).to_have_text("1")
+    expect(page.get_by_role("button", name="Export into this page")).to_be_disabled()
+
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("status")).to_contain_text("Stopped")
+    expect(page.locator("#exports")).to_have_text("0")
+    expect(page.get_by_role("button", name="Stop")).to_be_disabled()
+    assert seen < count(page) < READINGS
+    assert 0 < page.locator("progress").evaluate("it => it.position") < 1
 
 
-def test_messagepack_that_json_has_not(decoded):
-    moment = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
-    early = datetime(1900, 1, 2, 3, 4, 5, tzinfo=UTC)
-    values = [2**53, -(2**63), 2**64 - 1, b"", b"\0\xff", b"x" * 300, msgpack.ExtType(5, b"ab")]
-    data = b"".join(msgpack.packb(value) for value in values)
-    data += b"".join(msgpack.packb(value, datetime=True) for value in (moment, early))
-    data += msgpack.packb(0.5, use_single_float=True)
-    for size in (1, 1000):
-        assert messagepack(decoded, data, size) == [
-            {"bigint": str(2**53)},
-            {"bigint": str(-(2**63))},
-            {"bigint": str(2**64 - 1)},
-            {"bytes": []},
-            {"bytes": [0, 255]},
-            {"bytes": [120] * 300},
-            {"type": 5, "data": {"bytes": [97, 98]}},
-            "2026-01-02T03:04:05.678Z",
-            "1900-01-02T03:04:05.000Z",
-            0.5,
-        ]
+def test_the_memory_of_the_server_is_drawn_from_zero_up(page, expect):
+    page.goto("/export/")
+    bars = page.locator("#memory-chart rect")
+    page.wait_for_function("document.querySelectorAll('#memory-chart rect').length >= 3")
+    assert all(0.5 < height <= 0.8 for height in bars.evaluate_all(HEIGHTS))
+    expect(page.locator(".memory")).to_have_text(re.compile(r"^\d+\.\d\d MB now$"))
+    page.get_by_role("button", name="Export into this page").click()
+    expect(page.locator("#memory-chart .is-marked").first).to_be_attached()
+    expect(page.locator("#growth")).to_contain_text("more than when the export began")
+
+
+HEIGHTS = "bars => bars.map((bar) => Number(bar.getAttribute('height')))"
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("name", "file", "lines"),
     [
-        (b"\x01\x92\x02", "The MessagePack stream ends within an item."),
-        (b"\x01\xc1", "0xc1 begins no MessagePack value."),
-        (b"\x91" * 100, "MessagePack nested over 64 deep."),
-        (b"\xdd\xff\xff\xff\xff", "The MessagePack stream ends within an item."),
-        (b"\xc6\xff\xff\xff\xff" + b"x" * 2**20, "A MessagePack item has more than 1048576 bytes."),
+        ("Download as CSV", "readings.csv", READINGS + 1),
+        ("Download as JSON lines", "readings.jsonl", READINGS),
     ],
 )
-def test_wrong_messagepack_is_an_error(decoded, data, message):
-    assert messagepack(decoded, data)[-1] == message
+def test_an_export_can_be_saved_as_a_file(page, name, file, lines):
+    page.goto("/export/")
+    with page.expect_download() as download:
+        page.get_by_role("link", name=name).click()
+    assert download.value.suggested_filename == file
+    assert download.value.path().read_bytes().count(b"\n") == lines
 
 
-@pytest.mark.parametrize("size", [1, 3, 1000])
-def test_json_lines_are_decoded_however_they_are_cut(decoded, size):
-    values = [None, 1.5, "é日本🐕\n", {"a": [1, 2]}, "\u2028"]
-    text = "\n\r\n".join(json.dumps(value, ensure_ascii=False) for value in values)
-    for data in (text.encode(), f"{text}\n".encode()):
-        assert decoded("jsonlines", "JSONLinesDecoder", data, size) == values
+def test_an_export_of_which_rows_are_missing_says_so(page, expect):
+    page.route("**/export/stream/**", lambda route: route.fulfill(body="a,b\r\n1,2\r\n"))
+    page.goto("/export/")
+    page.get_by_role("button", name="Export into this page").click()
+    expect(page.get_by_role("status")).to_have_text(f"Only 1 of {READINGS:,} rows have come.")
 
 
-def test_a_json_line_that_is_cut_off_is_an_error(decoded):
-    (message,) = decoded("jsonlines", "JSONLinesDecoder", b'{"a": ')
-    assert "JSON" in message
+def slow_down(page, bytes_per_second):
+    """Makes the browser read slowly, and so the server wait."""
+    page.context.new_cdp_session(page).send(
+        "Network.emulateNetworkConditions",
+        {
+            "offline": False,
+            "latency": 0,
+            "downloadThroughput": bytes_per_second,
+            "uploadThroughput": -1,
+        },
+    )
+
+
+def count(page):
+    return int(page.locator("#count").text_content().replace(",", ""))
+
+
+def wait_for_count(page, more_than):
+    page.wait_for_function(
+        "count => Number(document.querySelector('#count').textContent.replaceAll(',', '')) > count",
+        arg=more_than,
+    )
 
 
 # Everywhere.

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from demo_project.highlighting import highlighted
 
-from . import clock, dogs, tokens
+from . import clock, dogs, export, tokens
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,9 @@ class Page:
 
     @cached_property
     def view_code(self) -> SafeString:
-        """The Python that streams, as it stands in the module."""
-        return highlighted(inspect.getsource(self.view))
+        """The Python that streams, as it stands in the module: the type of its items, and it."""
+        classes = filter(None, (self.view.item_type, self.view))
+        return highlighted("\n\n".join(map(inspect.getsource, classes)))
 
     @property
     def script(self) -> str:
@@ -66,9 +67,17 @@ PAGES = (
     Page(
         "dogs",
         "Dogs",
-        "Rows of the database as JSON lines or MessagePack, whichever the page asks for, in a "
-        "table that fills while they arrive.",
+        "Rows of the database in every format there is, whichever the page asks for, in a table "
+        "that fills while they arrive.",
         dogs,
         dogs.DogList,
+    ),
+    Page(
+        "export",
+        "Export",
+        "A million rows of the database in one download, as CSV or JSON lines, while the memory of "
+        "the server stays flat.",
+        export,
+        export.Export,
     ),
 )

@@ -1,23 +1,55 @@
-"""Dogs: the rows of a query set, in the format that the page asks for.
+"""Dogs: the rows of a query set, in whichever of all formats is asked for.
 
 A query set is iterated in a thread, in batches; nothing is collected before it is sent.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from datetime import date
 
+import msgspec
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.urls import path
 from django.views.generic import FormView
 
 from demo_project.checked import CheckedMixin
 from demo_project.models import Dog
-from django_streams import JSONL, MSGPACK, StreamView
+from django_streams import (
+    BYTES,
+    CBOR_SEQ,
+    CSV,
+    DIOXUS_CBOR,
+    DIOXUS_JSON,
+    DIOXUS_MSGPACK,
+    DIOXUS_POSTCARD,
+    EVENT_STREAM,
+    JSON_ARRAY,
+    JSON_SEQ,
+    JSONL,
+    MSGPACK,
+    TEXT,
+    StreamView,
+)
 
 MAX_ROWS = 20_000
 WATCHABLE_ROWS_PER_SECOND = 200
+
+FORMATS = {
+    "JSON lines": JSONL,
+    "JSON sequence": JSON_SEQ,
+    "JSON array": JSON_ARRAY,
+    "MessagePack": MSGPACK,
+    "CBOR sequence": CBOR_SEQ,
+    "CSV": CSV,
+    "Server-Sent Events": EVENT_STREAM,
+    "Dioxus, JSON": DIOXUS_JSON,
+    "Dioxus, CBOR": DIOXUS_CBOR,
+    "Dioxus, MessagePack": DIOXUS_MSGPACK,
+    "Dioxus, Postcard": DIOXUS_POSTCARD,
+    "Text": TEXT,
+    "Bytes": BYTES,
+}
 
 
 class DogListForm(forms.Form):
@@ -36,27 +68,40 @@ class DogsPage(FormView):
     template_name = "demo/dogs.html"
     form_class = DogListForm
     http_method_names = ["get", "head"]
-    extra_context = {"formats": [("JSON lines", JSONL), ("MessagePack", MSGPACK)]}
+    extra_context = {"formats": FORMATS}
+
+
+class DogItem(msgspec.Struct):
+    chip: int
+    name: str
+    breed_name: str
+    origin: str
+    born_on: date
+    weight_kg: float | None
+    is_vaccinated: bool
 
 
 class DogList(CheckedMixin, StreamView):
-    formats = (JSONL, MSGPACK)
+    formats = tuple(FORMATS.values())
+    format_query_param = "format"
+    item_type = DogItem
     form_class = DogListForm
 
     def stream(self):
-        dogs = Dog.objects.select_related("breed")[: self.options["rows"]]
+        dogs = Dog.objects.annotate(breed_name=F("breed__name"), origin=F("breed__origin"))
+        dogs = dogs[: self.options["rows"]]
         return slowly(dogs) if self.options["pace"] == "slow" else dogs
 
-    def to_item(self, dog: Dog) -> dict[str, Any]:
-        return {
-            "chip": dog.chip,
-            "name": dog.name,
-            "breed": dog.breed.name,
-            "origin": dog.breed.origin,
-            "born_on": dog.born_on,
-            "weight_kg": dog.weight_kg,
-            "is_vaccinated": dog.is_vaccinated,
-        }
+    def build_response(self):
+        response = super().build_response()
+        self.format = response.format  # The one of `formats` that was asked for.
+        return response
+
+    def to_item(self, dog: Dog) -> Dog | str | bytes:
+        if self.format not in (TEXT, BYTES):
+            return dog  # An item_type is made of it.
+        line = f"{dog.chip}: {dog.name}, {dog.breed_name}, born on {dog.born_on}\n"
+        return line if self.format == TEXT else line.encode()
 
 
 async def slowly(dogs: QuerySet[Dog]) -> AsyncIterator[Dog]:

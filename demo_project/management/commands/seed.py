@@ -1,4 +1,4 @@
-"""`manage.py seed`: fills the database with dogs, the same ones on every machine."""
+"""`manage.py seed`: fills the database, with the same dogs and readings on every machine."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -6,8 +6,9 @@ from random import Random
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import connection
 
-from demo_project.models import Breed, Dog
+from demo_project.models import Breed, Dog, Reading
 
 FIRST_CHIP = 756_098_100_000_001
 """A number from the block of a country, of 15 digits as ISO 11784 has it."""
@@ -60,23 +61,67 @@ BREEDS = {
 }
 
 
+INSERT_READINGS = """
+    WITH RECURSIVE
+      station (place, name, celsius) AS (
+        VALUES (0, 'Bergen', 2), (1, 'Kyoto', 8), (2, 'Lima', 16), (3, 'Nairobi', 14),
+               (4, 'Perth', 13), (5, 'Quito', 9), (6, 'Reykjavík', 0), (7, 'Zürich', 4)
+      ),
+      reading (number) AS (
+        SELECT %(first)s UNION ALL SELECT number + 1 FROM reading WHERE number + 1 < %(end)s
+      )
+    INSERT INTO demo_project_reading (id, station, at, celsius)
+    SELECT number + 1,
+           name,
+           datetime('2025-01-01', (number / 8) || ' minutes'),
+           -- Each day is coldest at 2:00 and, twelve hours later, 8 degrees warmer; and no
+           -- thermometer is exact.
+           round(celsius + abs((number / 8 + 600) %% 1440 - 720) / 90.0
+                 + number * 7919 %% 31 / 10.0, 1)
+    FROM reading JOIN station ON place = number %% 8
+"""
+"""Readings from number `first` to the one before `end`: each minute, one of each station.
+
+In SQLite's own SQL, which makes a million of them in two seconds; the ORM takes half a minute.
+"""
+
+
 class Command(BaseCommand):
-    help = "Fills the database with dogs. What is there already is left as it is."
+    help = "Fills the database with dogs and readings. What is there already is left as it is."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--dogs", type=int, default=20_000, help="how many there are to be (default: 20000)"
         )
-
-    def handle(self, *args: Any, dogs: int, **options: Any) -> None:
-        before = Dog.objects.count()
-        Breed.objects.bulk_create(
-            (Breed(name=name, origin=origin) for name, (origin, _) in BREEDS.items()),
-            ignore_conflicts=True,
+        parser.add_argument(
+            "--readings",
+            type=int,
+            default=1_000_000,
+            help="how many there are to be (default: 1000000)",
         )
-        Dog.objects.bulk_create(invented_dogs(dogs), ignore_conflicts=True)
-        after = Dog.objects.count()
-        self.stdout.write(f"There are {after:,} dogs, {after - before:,} of them new.")
+
+    def handle(self, *args: Any, dogs: int, readings: int, **options: Any) -> None:
+        for model, seed, number in ((Dog, seed_dogs, dogs), (Reading, seed_readings, readings)):
+            before = model.objects.count()
+            seed(number)
+            after = model.objects.count()
+            name = model._meta.verbose_name_plural
+            self.stdout.write(f"There are {after:,} {name}, {after - before:,} of them new.")
+
+
+def seed_dogs(number: int) -> None:
+    Breed.objects.bulk_create(
+        (Breed(name=name, origin=origin) for name, (origin, _) in BREEDS.items()),
+        ignore_conflicts=True,
+    )
+    Dog.objects.bulk_create(invented_dogs(number), ignore_conflicts=True)
+
+
+def seed_readings(number: int) -> None:
+    first = Reading.objects.count()
+    if first < number:
+        with connection.cursor() as cursor:
+            cursor.execute(INSERT_READINGS, {"first": first, "end": number})
 
 
 def invented_dogs(number: int) -> Iterator[Dog]:

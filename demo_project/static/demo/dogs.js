@@ -1,62 +1,94 @@
 /** Rows that fill a table while they arrive, in the format that the page asks for. */
 
-import { JSONLinesDecoder } from "./jsonlines.js";
-import { MessagePackDecoder } from "./messagepack.js";
+import { DECODERS } from "./formats/formats.js";
+import { columns, dump } from "./formats/hexdump.js";
+import { bool, f64, i64, option, string, struct } from "./formats/postcard.js";
+import { duration, Meter, number, size } from "./meter.js";
 import { RowWindow } from "./rowwindow.js";
-import { accepted, chunks, isAbort } from "./streams.js";
+import { StreamForm } from "./streamform.js";
+import { accepted, chunks } from "./streams.js";
 
-const DECODERS = {
-  "application/jsonl": JSONLinesDecoder,
-  "application/vnd.msgpack": MessagePackDecoder,
+const WIRE_BYTES = 256; // What is shown of the stream as it is.
+
+/** DogItem, as the server declares it. */
+const DOG = {
+  chip: i64,
+  name: string,
+  breed_name: string,
+  origin: string,
+  born_on: string,
+  weight_kg: option(f64),
+  is_vaccinated: bool,
+};
+
+/** What makes a dog of an item, where a format leaves out its fields' names or types. */
+const TO_DOG = {
+  csv: (row) => ({
+    ...row,
+    chip: Number(row.chip),
+    weight_kg: row.weight_kg ? Number(row.weight_kg) : null,
+    is_vaccinated: row.is_vaccinated === "true",
+  }),
+  "dioxus-msgpack": (values) =>
+    Object.fromEntries(Object.keys(DOG).map((name, n) => [name, values[n]])),
+  "event-stream": (event) => JSON.parse(event.data),
 };
 
 const element = (id) => document.getElementById(id);
 const form = element("dogs-form");
-const table = new RowWindow(element("viewport"), element("dogs"), cells);
-const number = new Intl.NumberFormat("en");
-let request = null; // The AbortController of the one that runs.
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  if (request) return;
-  request = new AbortController();
-  setRunning(true);
-  try {
-    await load(request.signal);
-    show("done", table.length ? "Done." : "There are no dogs: run `python manage.py seed`.");
-  } catch (error) {
-    if (isAbort(error)) show("done", "Stopped.");
-    else show("failed", error.message);
+const tables = {
+  dogs: new RowWindow(element("viewport"), element("dogs"), dogCells),
+  text: new RowWindow(element("text-viewport"), element("lines"), lineCells),
+  bytes: new RowWindow(element("bytes-viewport"), element("octets"), columns),
+};
+
+new StreamForm(form, async (signal) => {
+  const { name, mediaType } = element("id_format").selectedOptions[0].dataset;
+  const table = show(tables[name] ?? tables.dogs);
+  const showWire = wire();
+  const meter = new Meter(showFigures);
+  const decoder = DECODERS[name](struct(DOG));
+  const add = (items, bytes) => {
+    table.append(items.map(TO_DOG[name] ?? same).map(notFailed));
+    // Rows of bytes are ours, not the server's: it has sent no items.
+    meter.count(name === "bytes" ? 0 : items.length, bytes);
+  };
+  const url = `${form.action}?${new URLSearchParams(new FormData(form))}`;
+  const response = await accepted(await fetch(url, { headers: { Accept: mediaType }, signal }));
+  for await (const chunk of chunks(response)) {
+    showWire(chunk);
+    add(decoder.decode(chunk), chunk.length);
   }
-  request = null;
-  setRunning(false);
+  add(decoder.end(), 0);
+  return table.length ? "Done." : "There are no dogs: run `python manage.py seed`.";
 });
 
-element("stop").addEventListener("click", () => request.abort());
-
-async function load(signal) {
-  const format = element("id_format").value;
-  const meter = new Meter();
-  table.clear();
-  const url = `${form.action}?${new URLSearchParams(new FormData(form))}`;
-  const response = await accepted(await fetch(url, { headers: { Accept: format }, signal }));
-  const decoder = new DECODERS[format]();
-  for await (const chunk of chunks(response)) add(decoder.decode(chunk), chunk.length, meter);
-  add(decoder.end(), 0, meter);
+/** Shows one table, empty, in place of the others. */
+function show(table) {
+  element("empty").hidden = true;
+  for (const each of Object.values(tables)) {
+    each.viewport.hidden = each !== table;
+    each.clear();
+  }
+  return table;
 }
 
-function add(items, bytes, meter) {
-  const failure = items.find((item) => "error" in item); // The last item of a stream that failed.
-  if (failure) throw new Error(`The server says: ${failure.error}`);
-  table.append(items);
-  meter.count(items.length, bytes);
+function same(item) {
+  return item;
 }
 
-function cells(dog, index) {
+/** Throws what the server tells of its failure, which is the last item of a stream that failed. */
+function notFailed(item) {
+  if (item.error) throw new Error(`The server says: ${item.error}`);
+  return item;
+}
+
+function dogCells(dog, index) {
   return [
-    number.format(index + 1),
+    number(index + 1),
     dog.name,
-    dog.breed,
+    dog.breed_name,
     dog.origin,
     dog.born_on,
     dog.weight_kg === null ? "–" : `${dog.weight_kg.toFixed(1)} kg`,
@@ -65,59 +97,25 @@ function cells(dog, index) {
   ];
 }
 
-/** Shows how much has come, and how fast. */
-class Meter {
-  #begun = performance.now();
-  #rows = 0;
-  #bytes = 0;
-  #first = 0;
-  #last = 0;
-  #isDue = false;
-
-  constructor() {
-    this.#schedule();
-  }
-
-  count(rows, bytes) {
-    this.#rows += rows;
-    this.#bytes += bytes;
-    this.#last = performance.now();
-    if (this.#rows) this.#first ||= this.#last;
-    this.#schedule();
-  }
-
-  /** Writes once per frame: chunks come far more often. */
-  #schedule() {
-    if (this.#isDue) return;
-    this.#isDue = true;
-    requestAnimationFrame(() => {
-      this.#isDue = false;
-      this.#show();
-    });
-  }
-
-  #show() {
-    const seconds = (this.#last - this.#begun) / 1000;
-    element("count").textContent = number.format(this.#rows);
-    element("bytes").textContent = size(this.#bytes);
-    element("first").textContent = this.#first ? `${Math.round(this.#first - this.#begun)} ms` : "–";
-    element("rate").textContent = this.#rows ? number.format(Math.round(this.#rows / seconds)) : "–";
-  }
+function lineCells(line, index) {
+  return [number(index + 1), line];
 }
 
-function size(bytes) {
-  if (bytes < 1000) return `${bytes} B`;
-  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(2)} MB`;
+function showFigures(meter) {
+  element("count").textContent = number(meter.items || null);
+  element("bytes").textContent = size(meter.bytes);
+  element("per-item").textContent = meter.items ? `${meter.bytesPerItem.toFixed(1)} B` : "–";
+  element("first").textContent = duration(meter.secondsToFirst);
+  element("rate").textContent = number(meter.itemsPerSecond);
+  element("time").textContent = duration(meter.seconds);
 }
 
-function setRunning(isRunning) {
-  element("load").disabled = isRunning;
-  element("stop").disabled = !isRunning;
-  element("empty").hidden = true;
-  if (isRunning) show("open", "Loading …");
-}
-
-function show(state, text) {
-  element("status").dataset.state = state;
-  element("status").textContent = text;
+/** Returns what takes each chunk, and shows how the stream begins, byte by byte. */
+function wire() {
+  let begin = new Uint8Array();
+  return (chunk) => {
+    if (begin.length === WIRE_BYTES) return;
+    begin = Uint8Array.of(...begin, ...chunk.subarray(0, WIRE_BYTES - begin.length));
+    element("wire").textContent = dump(begin);
+  };
 }

@@ -1,28 +1,20 @@
 /** A prompt goes out by POST; text comes back a piece at a time, and can be stopped. */
 
-import { accepted, chunks, isAbort } from "./streams.js";
+import { StreamForm } from "./streamform.js";
+import { accepted, chunks } from "./streams.js";
 
 const element = (id) => document.getElementById(id);
 const form = element("prompt-form");
-let request = null; // The AbortController of the one that runs.
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  if (request) return;
-  request = new AbortController();
-  setRunning(true);
+new StreamForm(form, async (signal) => {
+  element("text").setAttribute("aria-busy", true);
   try {
-    await generate(request.signal);
-    show("done", "Done.");
-  } catch (error) {
-    if (isAbort(error)) show("done", "Stopped: the server's generator too.");
-    else show("failed", error.message);
+    await generate(signal);
+  } finally {
+    element("text").setAttribute("aria-busy", false);
   }
-  request = null;
-  setRunning(false);
+  return "Done.";
 });
-
-element("stop").addEventListener("click", () => request.abort());
 
 for (const chip of form.querySelectorAll("[data-prompt]")) {
   chip.addEventListener("click", () => {
@@ -86,16 +78,4 @@ class Meter {
     element("first").textContent = this.#first ? `${Math.round(this.#first - this.#begun)} ms` : "–";
     element("rate").textContent = hasRate ? Math.round((this.#pieces - 1) / seconds) : "–";
   }
-}
-
-function setRunning(isRunning) {
-  element("generate").disabled = isRunning;
-  element("stop").disabled = !isRunning;
-  element("text").setAttribute("aria-busy", isRunning);
-  if (isRunning) show("open", "Generating …");
-}
-
-function show(state, text) {
-  element("status").dataset.state = state;
-  element("status").textContent = text;
 }
