@@ -92,16 +92,11 @@ class DogList(CheckedMixin, StreamView):
         dogs = dogs[: self.options["rows"]]
         return slowly(dogs) if self.options["pace"] == "slow" else dogs
 
-    def build_response(self):
-        response = super().build_response()
-        self.format = response.format  # The one of `formats` that was asked for.
-        return response
-
     def to_item(self, dog: Dog) -> Dog | str | bytes:
-        if self.format not in (TEXT, BYTES):
+        if self.chosen_format not in (TEXT, BYTES):
             return dog  # An item_type is made of it.
         line = f"{dog.chip}: {dog.name}, {dog.breed_name}, born on {dog.born_on}\n"
-        return line if self.format == TEXT else line.encode()
+        return line if self.chosen_format == TEXT else line.encode()
 
 
 async def slowly(dogs: QuerySet[Dog]) -> AsyncIterator[Dog]:

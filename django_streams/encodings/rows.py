@@ -8,8 +8,8 @@ at most `csv.field_size_limit()` characters: 128 Ki unless the process has set a
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from django_streams.exceptions import DecodeError, EncodeError
@@ -61,7 +61,7 @@ class Row(Encoding):
                 width = _checked_width(value, width)
             # Text and ints are written as they are meant; anything else is looked at.
             if self.escapes_formulas or not _PLAIN.issuperset(map(_type, value)):
-                value = list(map(cell, value))
+                value = [cell(part) for part in value]
             try:
                 row: str = write(value)
                 return prefix + row.encode() + suffix
@@ -88,10 +88,9 @@ class Row(Encoding):
 
 
 class _Echo:
-    """A file for `csv.writer`, whose `writerow()` returns what this `write()` returns."""
+    """A file for `csv.writer`, whose `writerow()` returns what this `write()` returns: the row."""
 
-    def write(self, row: str) -> str:
-        return row
+    write = str
 
 
 class _Pending(list[str]):
@@ -110,7 +109,7 @@ def _cells(value: Any, columns: Sequence[str] | None, most_keys: int | None) -> 
     """Returns the cells of one value in the order of the columns."""
     if isinstance(value, (list, tuple)):
         return value
-    if not isinstance(value, Mapping):
+    if value.__class__ is not dict and not isinstance(value, Mapping):
         named = builtins(value)
         if not isinstance(named, dict):
             raise EncodeError(
@@ -151,13 +150,13 @@ def _cell(value: Any) -> Any:
     kind = value.__class__
     if kind is str or kind is int:
         return value
+    if kind is float and isfinite(value):
+        return value
     if value is None:
         return ""
     if kind is bool:
         return "true" if value else "false"
     if kind is float:
-        if math.isfinite(value):
-            return value
         raise EncodeError(f"{value!r} has no form in JSON, so no format carries it.")
     text = builtins(value)
     if text.__class__ is kind or isinstance(text, (list, dict, bytes)):

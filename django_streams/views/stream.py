@@ -79,6 +79,8 @@ class StreamView(View):
     filename: str | None = None
     """What a browser saves the stream as; without a suffix it gets the format's. None: it is shown.
     """
+    chosen_format: Format
+    """The format of this response, for `stream()` and the hooks that run with it."""
     first_item_seconds: float | Default | None = DEFAULT
     """Seconds for which the headers wait for the first item; None: they leave at once."""
 
@@ -188,6 +190,7 @@ class StreamView(View):
         return response
 
     def _response(self, format: Format) -> StreamResponse:
+        self.chosen_format = format
         return self.response_class(
             self.stream, format=format, request=self.request, **self.get_response_options()
         )
