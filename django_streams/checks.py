@@ -10,7 +10,7 @@ Ids are never reused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -23,7 +23,7 @@ from .asgi import StreamingASGIHandler
 from .conf import conf, seconds
 from .formats import Format, is_choice
 from .responses import Default
-from .views import StreamView
+from .views import CSVMixin, StreamView
 
 __all__ = ["check_server", "check_settings", "check_views"]
 
@@ -40,9 +40,9 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 def check_views(**kwargs: Any) -> list[CheckMessage]:
     """streams.E002: the routed views."""
     messages: list[CheckMessage] = []
-    for view in _streaming_views():
-        messages += [Error(fault, obj=view, id="streams.E002") for fault in _faults(view)]
-    return messages
+    for view, options in _streaming_views():
+        messages += [Error(fault, obj=view, id="streams.E002") for fault in _faults(view, options)]
+    return [message for n, message in enumerate(messages) if message not in messages[:n]]
 
 
 def check_server(**kwargs: Any) -> list[CheckMessage]:
@@ -71,46 +71,54 @@ def check_server(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _faults(view: type[StreamView]) -> Iterator[str]:
+def _faults(view: type[StreamView], options: dict[str, Any]) -> Iterator[str]:
+    """Yields what is wrong with a view class and the options that `as_view()` was given."""
     name = view.__qualname__
+
+    def attribute(name: str) -> Any:
+        return options.get(name, getattr(view, name))
+
     if view.stream is StreamView.stream:
         yield f"{name} has no stream() to say what is streamed."
-    if not isinstance(view.format, Format | property):
-        yield f"{name}.format is {view.format!r}; it takes a Format, such as django_streams.JSONL."
-    formats: Any = view.formats
+    format, formats = attribute("format"), attribute("formats")
+    if not isinstance(format, Format | property):
+        yield f"{name}.format is {format!r}; it takes a Format, such as django_streams.JSONL."
     if not (formats is None or isinstance(formats, property) or is_choice(formats)):
         yield f"{name}.formats is {formats!r}; it takes a tuple or list of Format, or None."
-    yield from _misfits(view)
-    for attribute in ("heartbeat", "first_item_seconds"):
-        value = getattr(view, attribute)
+    chosen = formats if is_choice(formats) else [format]
+    hooks = ("get_format", "get_formats", "get_item_type")
+    ours = [CSVMixin.get_format, *(getattr(StreamView, hook) for hook in hooks)]
+    if all(getattr(view, hook) in ours for hook in hooks):
+        yield from _misfits(name, chosen, attribute("item_type"))
+    for option in ("heartbeat", "first_item_seconds"):
+        value = attribute(option)
         if not isinstance(value, Default | property):
             try:
-                seconds(f"{name}.{attribute}", value, optional=True)
+                seconds(f"{name}.{option}", value, optional=True)
             except ImproperlyConfigured as error:
                 yield str(error)
 
 
-def _misfits(view: type[StreamView]) -> Iterator[str]:
+def _misfits(name: str, formats: Iterable[Any], item_type: Any) -> Iterator[str]:
     """Yields the formats that cannot encode at all: for want of a library, or of an item type."""
-    formats: Any = view.formats if is_choice(view.formats) else [view.format]
-    is_hooked = view.get_item_type is not StreamView.get_item_type
     for format in formats:
-        if isinstance(format, Format) and not is_hooked:
+        if isinstance(format, Format) and not isinstance(item_type, property):
             try:
-                format.encoder(view.item_type)
+                format.encoder(item_type)
             except ImproperlyConfigured as error:
-                yield f"{view.__qualname__} cannot stream {error}"
+                yield f"{name} cannot stream {error}"
 
 
-def _streaming_views() -> list[type[StreamView]]:
-    """Returns the streaming view classes that the project routes, each once."""
+def _streaming_views() -> list[tuple[type[StreamView], dict[str, Any]]]:
+    """Returns the streaming views that the project routes: class and options of `as_view()`."""
     if not getattr(settings, "ROOT_URLCONF", None):
         return []
-    classes = (
-        getattr(pattern.callback, "view_class", None) for pattern in _patterns(get_resolver())
-    )
-    found = (cls for cls in classes if isinstance(cls, type) and issubclass(cls, StreamView))
-    return list(dict.fromkeys(found))
+    found = []
+    for pattern in _patterns(get_resolver()):
+        cls = getattr(pattern.callback, "view_class", None)
+        if isinstance(cls, type) and issubclass(cls, StreamView):
+            found.append((cls, getattr(pattern.callback, "view_initkwargs", {})))
+    return found
 
 
 def _patterns(resolver: URLResolver) -> Iterator[URLPattern]:

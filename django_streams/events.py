@@ -176,7 +176,10 @@ class EventParser:
 
     def feed(self, data: bytes) -> Iterator[MessageEvent]:
         """Takes some bytes; yields the events that end within them. To be exhausted."""
-        if self._skips_line_feed and data:
+        data = bytes(data)
+        if not data:
+            return
+        if self._skips_line_feed:
             data = data.removeprefix(b"\n")
             self._skips_line_feed = False
         *lines, rest = _LINE_END_BYTES.split(data)

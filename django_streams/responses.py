@@ -127,7 +127,8 @@ class StreamResponse(StreamingHttpResponse):
         self._request = request
         is_head = request is not None and request.method == "HEAD"
         self._source = () if is_head else source
-        self._to_item = to_item
+        # An item type reads attributes, as to_item() does, and may touch the database likewise.
+        self._to_item = to_item or (None if item_type is None else _unchanged)
         self._error_item = error_item
         self._options = PumpOptions(
             encode=self.format.encoder(item_type),
@@ -345,9 +346,14 @@ def _checked_format(format: Any) -> Format:
     )
 
 
+def _unchanged(value: Any) -> Any:
+    return value
+
+
 def _attachment(filename: str, format: Format) -> str:
     """Returns the Content-Disposition (RFC 6266) of a stream that is saved as a file."""
     # A suffix is what follows the last dot of a name, as in PurePath, if it is not the first.
+    filename = str(filename)  # Perhaps a lazy string, or a path.
     name = filename if PurePath(filename).suffix else f"{filename}{format.extension}"
     return content_disposition_header(True, name) or "attachment"
 

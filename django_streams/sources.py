@@ -190,9 +190,9 @@ def encoding(encode: Encode, to_item: ToItem | None, *, in_thread: bool) -> Enco
             return encode(to_item(value))
         except SynchronousOnlyOperation as error:
             raise SynchronousOnlyOperation(
-                "to_item() touched the database on the event loop, most likely through a relation. "
-                "Name the relation in select_related() or prefetch_related(), or let stream() "
-                "return the query set itself: then to_item() runs in a thread."
+                "to_item() or an item_type touched the database on the event loop, most likely "
+                "through a relation. Name the relation in select_related() or prefetch_related(), "
+                "or let stream() return the query set itself: then both run in a thread."
             ) from error
 
     return encode_item

@@ -306,9 +306,11 @@ def test_rfc_7464_2_4_a_number_or_name_that_no_white_space_follows_is_dropped(te
     for data in (whole + b"\x1e" + text, whole + b"\x1e" + text + whole):
         decoder, items = JSON_SEQ.decoder(), []
         with pytest.raises(TruncatedStream, match="item 1: "):
-            for item in (*decoder.feed(data), *decoder.close()):
+            for item in decoder.feed(data):
                 items.append(item)
-        assert items in ([], [{"a": 1}])
+            for item in decoder.close():
+                items.append(item)
+        assert items == [{"a": 1}]
     assert read(JSON_SEQ, b"\x1e" + text + b"\n") == [json.loads(text)]
 
 
@@ -471,10 +473,10 @@ def test_equal_names_are_found_exactly_where_the_standard_library_finds_them(tex
     except (ValueError, AssertionError):
         expected = None
     try:
-        (received,) = read(JSONL, line)
-    except (DecodeError, ValueError):
-        received = None
-    assert received == expected
+        received = read(JSONL, line)
+    except DecodeError:
+        received = [None]
+    assert received == [expected]
 
 
 # Types.

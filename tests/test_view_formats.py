@@ -1,6 +1,7 @@
 """What a view says about its items: a mixin, a type, a file name, and the format by a link."""
 
 import json
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -10,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import StreamingHttpResponse
 from django.test import Client, RequestFactory
 from django.urls import path
+from django.utils.functional import lazystr
 
 from django_streams import (
     CSV,
@@ -18,10 +20,12 @@ from django_streams import (
     DIOXUS_MSGPACK,
     JSONL,
     MSGPACK,
+    BrokenOff,
     CBORMixin,
     CSVMixin,
     DioxusMixin,
     JSONArrayMixin,
+    JSONLinesMixin,
     JSONSequenceMixin,
     PostcardMixin,
     StreamResponse,
@@ -30,7 +34,7 @@ from django_streams import (
 )
 from django_streams.asgi import StreamingASGIHandler
 from django_streams.testing import StreamClient
-from tests.kennel.models import Dog
+from tests.kennel.models import Dog, Owner
 
 pytestmark = pytest.mark.urls(__name__)
 
@@ -109,6 +113,43 @@ class Untyped(PostcardMixin, Dogs):
     pass
 
 
+class Typed(Untyped):
+    @property
+    def item_type(self):
+        return DogItem
+
+
+class HookedFormat(Untyped):
+    def get_format(self):
+        return JSONL
+
+
+class Unioned(JSONLinesMixin, Dogs):
+    item_type = DogItem | Dog
+
+
+class Owned(JSONLinesMixin, StreamView):
+    """Each dog, and the owner that was not asked for."""
+
+    class item_type(msgspec.Struct):  # noqa: N801
+        name: str
+        owner: dict | None = None
+
+    async def stream(self):
+        async for dog in Dog.objects.aiterator():
+            yield dog
+
+
+class LetterColumns(CSVMixin, Dogs):
+    columns = "name"
+
+
+class FailingFrames(DioxusMixin, StreamView):
+    def stream(self):
+        yield 1
+        raise OSError
+
+
 class HookedType(PostcardMixin, Dogs):
     def get_item_type(self):
         return DogItem
@@ -174,6 +215,8 @@ urlpatterns = [
     path("endings/", Endings.as_view()),
     path("function/", function_view),
     path("echo/", echo),
+    path("owned/", Owned.as_view()),
+    path("failing-frames/", FailingFrames.as_view()),
 ]
 
 
@@ -314,11 +357,60 @@ async def test_postcard_without_a_type_is_a_mistake_that_the_checks_name(setting
     with pytest.raises(ImproperlyConfigured, match="item_type"):
         Untyped.as_view()(RequestFactory().get("/"))
     settings.ROOT_URLCONF = type(
-        "Routes", (), {"urlpatterns": [path("", Untyped.as_view()), path("", HookedType.as_view())]}
+        "Routes",
+        (),
+        {
+            "urlpatterns": [
+                path("", Untyped.as_view()),
+                path("", Untyped.as_view()),
+                path("", Untyped.as_view(item_type=DogItem)),
+                path("", Untyped.as_view(format=JSONL)),
+                path("", HookedType.as_view()),
+                path("", HookedFormat.as_view()),
+                path("", Typed.as_view()),
+            ]
+        },
     )
     faults = [error.msg for error in checks.run_checks() if error.id == "streams.E002"]
     assert len(faults) == 1
     assert faults[0].startswith("Untyped cannot stream application/stream+postcard: ")
+
+
+def test_an_item_type_that_is_none_is_named_by_the_checks(settings):
+    settings.ROOT_URLCONF = type("Routes", (), {"urlpatterns": [path("", Unioned.as_view())]})
+    faults = [error.msg for error in checks.run_checks() if error.id == "streams.E002"]
+    assert len(faults) == 1
+    assert faults[0].startswith("Unioned cannot stream application/jsonl: ")
+
+
+async def test_an_item_type_that_follows_a_relation_on_the_event_loop_is_told_of_a_way_out(
+    transactional_db, caplog
+):
+    owner = await Owner.objects.acreate(name="Ada")
+    await Dog.objects.acreate(name="Rex", age=3, owner=owner)
+    stream, _ = await fetched("/owned/")
+    assert stream.status_code == 500
+    assert "an item_type touched the database" in caplog.text
+    assert "select_related" in caplog.text
+
+
+def test_columns_that_are_a_str_are_a_mistake():
+    with pytest.raises(ImproperlyConfigured, match="columns is 'name'"):
+        LetterColumns.as_view()(RequestFactory().get("/"))
+
+
+def test_frames_that_fail_midway_send_nothing_empty_under_wsgi():
+    chunks = []
+    with pytest.raises(BrokenOff):
+        for chunk in Client().get("/failing-frames/").streaming_content:
+            chunks.append(chunk)
+    assert chunks == [b"\x82\x011"]
+
+
+def test_a_file_name_may_be_lazy_text_or_a_path():
+    for name in (lazystr("dogs"), Path("dogs")):
+        response = StreamResponse([], format=CSV, filename=name, request=RequestFactory().get("/"))
+        assert response.headers["Content-Disposition"] == 'attachment; filename="dogs.csv"'
 
 
 def test_the_views_of_a_format_decide_without_a_thread():

@@ -15,9 +15,10 @@ from msgspec import inspect
 
 from django_streams.exceptions import DecodeError
 
-from .base import MAX_DEPTH, Decode, Encode, damage, shaper
+from .base import MAX_DEPTH, Decode, Encode, damage, refusal
 from .messagepack import MessagePack
-from .types import RECORDS, describe
+from .shaping import shaper
+from .types import RECORDS, SERIES, describe, fields_of
 
 __all__ = ["StructArrays"]
 
@@ -28,7 +29,16 @@ class StructArrays(MessagePack):
     def encoder(self, type: Any = Any, *, prefix: bytes = b"", suffix: bytes = b"") -> Encode:
         encode = super().encoder(prefix=prefix, suffix=suffix)
         shape: Callable[[Any], Any] = (lambda value: value) if type is Any else shaper(type)
-        return lambda value: encode(_to_arrays(shape(value)))
+
+        def encode_arrays(value: Any) -> bytes:
+            value = shape(value)
+            try:
+                arrays = _to_arrays(value)
+            except RecursionError as error:
+                raise refusal(value, self, error) from error
+            return encode(arrays)
+
+        return encode_arrays
 
     def decoder(self, type: Any = Any, *, max_depth: int = MAX_DEPTH) -> Decode:
         """As every encoding's; a struct may be an array or a map."""
@@ -60,9 +70,6 @@ def _to_arrays(value: Any) -> Any:
     return value
 
 
-_SERIES = (inspect.ListType, inspect.SetType, inspect.FrozenSetType, inspect.VarTupleType)
-
-
 def _to_maps(value: Any, type: inspect.Type) -> Any:
     """Returns decoded MessagePack with maps where a type has structs, for msgspec to convert."""
     if isinstance(type, inspect.Metadata):
@@ -73,16 +80,22 @@ def _to_maps(value: Any, type: inspect.Type) -> Any:
         return {key: _to_maps(child, type.value_type) for key, child in value.items()}
     if isinstance(type, RECORDS):
         return _record(value, type)
-    if isinstance(value, list) and isinstance(type, _SERIES):
+    if isinstance(value, list) and isinstance(type, SERIES):
         return [_to_maps(child, type.item_type) for child in value]
-    if isinstance(value, list) and isinstance(type, inspect.TupleType):
-        kinds = [*type.item_types, *[inspect.AnyType()] * len(value)]
+    if isinstance(value, list) and isinstance(type, (inspect.TupleType, inspect.NamedTupleType)):
+        kinds = [*_item_types(type), *[inspect.AnyType()] * len(value)]
         return [_to_maps(child, kind) for child, kind in zip(value, kinds, strict=False)]
     return value
 
 
+def _item_types(type: Any) -> list[inspect.Type]:
+    if isinstance(type, inspect.NamedTupleType):
+        return [field.type for field in type.fields]
+    return list(type.item_types)
+
+
 def _record(value: Any, type: Any) -> Any:
-    fields = type.fields
+    fields = fields_of(type)
     if isinstance(value, list) and not getattr(type, "array_like", False):
         if len(value) > len(fields):
             raise DecodeError(
@@ -102,7 +115,7 @@ def _to_maps_of_union(value: Any, union: inspect.UnionType) -> Any:
     """Takes an array for a struct, if the union has one struct and no other kind of array."""
     records = _of_kind(union, RECORDS)
     if isinstance(value, list):
-        kinds = _of_kind(union, (*_SERIES, inspect.TupleType)) or records
+        kinds = _of_kind(union, (*SERIES, inspect.TupleType)) or records
     else:
         kinds = records or _of_kind(union, (inspect.DictType,))
     return _to_maps(value, kinds[0]) if len(kinds) == 1 else value

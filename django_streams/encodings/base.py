@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import singledispatch
 from typing import Any
 
 import msgspec
 
 from django_streams.exceptions import DecodeError, EncodeError
-
-from .types import describe
 
 __all__ = ["MAX_DEPTH", "Decode", "Encode", "Encoding", "plain"]
 
@@ -75,8 +73,8 @@ def plain(value: Any) -> Any:
 
 @plain.register
 def _(value: str) -> str:
-    # A subclass, such as Django's SafeString, whose own __str__ returns itself: slicing does not.
-    return value[:]
+    # A subclass, such as Django's SafeString or Jinja's Markup, whose own methods return it again.
+    return str.__str__(value)
 
 
 def _type_name(value: Any) -> str:
@@ -95,41 +93,34 @@ def template(prefix: bytes, suffix: bytes) -> bytes:
     return prefix.replace(b"%", b"%%") + b"%b" + suffix.replace(b"%", b"%%")
 
 
-def shaper(type: Any) -> Callable[[Any], Any]:
-    """Returns a function that makes any value a `type`, for items that are about to be encoded.
-
-    Raises `TypeError` for a type that nothing can be made.
-    """
-    describe(type)
-
-    def shape(value: Any) -> Any:
-        try:
-            return msgspec.convert(value, type, from_attributes=True)
-        except msgspec.ValidationError as error:
-            try:  # Lazy strings and the like are known to `plain` alone.
-                return msgspec.convert(builtins(value), type)
-            except (TypeError, ValueError):
-                raise EncodeError(
-                    f"{value!r:.200} is no {_named(type)}: {placed(error)}"
-                ) from error
-
-    return shape
-
-
 def builtins(value: Any) -> Any:
     """Returns a value as JSON would have it, but for bytes: dicts, lists, str, numbers."""
     return msgspec.to_builtins(value, enc_hook=plain, builtin_types=(bytes,))
 
 
-def _named(type: Any) -> str:
-    return getattr(type, "__qualname__", None) or str(type)
+def shown(value: Any, length: int = 200) -> str:
+    """Returns the beginning of a value's repr, for an error that must not fail itself."""
+    try:
+        return f"{value!r:.{length}}"
+    except Exception:  # noqa: BLE001 - A huge int, a list that contains itself, a class's own bug.
+        return f"{article(value)} without a repr"
+
+
+def first_twice(names: Iterable[Any]) -> Any:
+    """Returns the first of the names that was there before, None if all differ."""
+    seen = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def refusal(value: Any, encoding: Encoding, error: Exception) -> EncodeError:
     """Returns what tells that a value cannot be encoded, with the library's reason."""
     if isinstance(error, EncodeError):  # From `plain`, which has named the object and the way out.
         return error
-    return EncodeError(f"{value!r:.200} cannot be encoded as {encoding.name}: {error}")
+    return EncodeError(f"{shown(value)} cannot be encoded as {encoding.name}: {error}")
 
 
 def placed(error: Exception) -> str:

@@ -1,7 +1,8 @@
 """CBOR as of RFC 8949, by cbor2 (the extra `cbor`), without the tags that build objects.
 
-What is written has no tags: dates, UUID and Decimal are the text that JSON has for them, so an item
-looks the same in every format. What is read may have those of `TAGS`, which stand for plain values.
+What is written has no tags but those of ints beyond 64 bits: dates, UUID and Decimal are the text
+that JSON has for them, so an item looks the same in every format. What is read may have those of
+`TAGS`, which stand for plain values.
 cbor2 is given one whole item each time: a decoder of it that has met the end of its input must not
 be used again.
 """
@@ -19,8 +20,10 @@ import msgspec
 
 from django_streams.exceptions import DecodeError
 
-from .base import MAX_DEPTH, Decode, Encode, Encoding, builtins, damage, refusal, shaper
+from .base import MAX_DEPTH, Decode, Encode, Encoding, builtins, damage, plain, refusal
 from .finite import refuse_nonfinite, refuse_nonfinite_received
+from .shaping import shaper
+from .types import describe
 
 __all__ = ["CBOR"]
 
@@ -53,6 +56,8 @@ class CBOR(Encoding):
                 raise refusal(value, self, error) from error
             if _NONFINITE.search(data):
                 refuse_nonfinite(value)
+            if _LONG_BIGNUM.search(data):
+                _refuse_long_ints(value, self)
             return prefix + data + suffix
 
         return encode
@@ -60,17 +65,16 @@ class CBOR(Encoding):
     def decoder(self, type: Any = Any, *, max_depth: int = MAX_DEPTH) -> Decode:
         """As every encoding's; equal keys in one map and tags beyond `TAGS` are refused."""
         loads = _loader(_library(), max_depth)
+        describe(type)
 
         def decode(data: bytes) -> Any:
             try:
                 value = loads(data)
                 if _NONFINITE.search(data):
                     refuse_nonfinite_received(value)
-                if (
-                    type is Any
-                ):  # A copy, and a look at all: `undefined` and simple values end here.
-                    return msgspec.to_builtins(value, builtin_types=(bytes, dt.datetime))
-                return msgspec.convert(value, type)
+                # A look at all of it: `undefined`, simple values and the like end here.
+                value = msgspec.to_builtins(value, builtin_types=(bytes, dt.datetime))
+                return value if type is Any else msgspec.convert(value, type)
             except (msgspec.ValidationError, TypeError, RecursionError) as error:
                 raise damage(error) from error
 
@@ -81,6 +85,18 @@ _NONFINITE = re.compile(
     rb"\xf9[\x7c-\x7f\xfc-\xff]|\xfa[\x7f\xff][\x80-\xff]|\xfb[\x7f\xff][\xf0-\xff]"
 )
 """How a binary16, a binary32 or a binary64 begins that is infinite or no number."""
+
+
+_LONG_BIGNUM = re.compile(rb"[\xc2\xc3][\x59\x5a\x5b]")
+"""How a large int begins that has more than 255 bytes."""
+
+
+def _refuse_long_ints(value: Any, encoding: Encoding) -> None:
+    """Raises `EncodeError` for an int that nobody would take, this decoder included."""
+    try:
+        msgspec.json.encode(value, enc_hook=plain)
+    except ValueError as error:
+        raise refusal(value, encoding, error) from error
 
 
 def _library() -> ModuleType:
@@ -117,9 +133,8 @@ def _loader(cbor2: ModuleType, max_depth: int) -> Decode:
     return loads
 
 
-def _bignum(decoder: Any, *_: Any, sign: int) -> int:
+def _bignum(digits: Any, *_: Any, sign: int) -> int:
     """Reads a large int (RFC 8949 3.4.3): n, or -1 - n for the negative ones."""
-    digits = decoder.decode()
     if not isinstance(digits, bytes):
         raise DecodeError("a large int is not made of bytes")
     if len(digits) > MAX_BIGNUM_BYTES:

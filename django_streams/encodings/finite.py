@@ -15,7 +15,7 @@ import msgspec
 
 from django_streams.exceptions import DecodeError, EncodeError
 
-from .base import builtins, plain
+from .base import plain
 
 __all__ = ["refuse_nonfinite", "refuse_nonfinite_received"]
 
@@ -37,7 +37,8 @@ def refuse_nonfinite(value: Any) -> None:
             return
     except OverflowError:
         pass  # An int beyond 64 bits, which JSON has and MessagePack has not: walk.
-    for path, number in _nonfinite(builtins(value)):
+    parts = msgspec.to_builtins(value, enc_hook=_plain_or_none, builtin_types=(bytes,))
+    for path, number in _nonfinite(parts, "$"):
         raise EncodeError(
             f"{number!r} at {path} has no form in JSON, so no format carries it. Send None or a "
             "str instead."
@@ -45,17 +46,25 @@ def refuse_nonfinite(value: Any) -> None:
 
 
 def refuse_nonfinite_received(value: Any) -> None:
-    """Raises `DecodeError` with the place of a NaN or an Infinity in what was decoded."""
-    for path, number in _nonfinite(builtins(value)):
+    """Raises `DecodeError` with the place of a NaN or an Infinity in builtins that were decoded."""
+    for path, number in _nonfinite(value, "$"):
         raise DecodeError(f"{path}: {number!r} is not allowed")
 
 
-def _nonfinite(value: Any, path: str = "$") -> Iterator[tuple[str, float]]:
+def _plain_or_none(value: Any) -> Any:
+    try:
+        return plain(value)
+    except EncodeError:  # It is of one encoding alone, such as MessagePack's Ext: no float.
+        return None
+
+
+def _nonfinite(value: Any, path: str) -> Iterator[tuple[str, float]]:
     if isinstance(value, float):
         if not math.isfinite(value):
             yield path, value
     elif isinstance(value, dict):
         for key, child in value.items():
+            yield from _nonfinite(key, path)
             yield from _nonfinite(child, f"{path}.{key}")
     elif isinstance(value, (list, tuple, set, frozenset)):
         for index, child in enumerate(value):

@@ -21,13 +21,14 @@ from .base import (
     Encoding,
     Special,
     damage,
+    first_twice,
     plain,
     refusal,
-    shaper,
     template,
     too_deep,
 )
 from .finite import refuse_nonfinite
+from .shaping import shaper
 from .types import names_in, required_names
 
 __all__ = ["JSON"]
@@ -100,7 +101,8 @@ def _shaped(encode: Encode, type: Any, special: Special | None) -> Encode:
     return encode_shaped
 
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""A string, or one that never ends: not to be looked for again at each of its quotes."""
 _BRACKET = re.compile(rb"[\[\]{}]")
 
 
@@ -124,11 +126,13 @@ def _refuse_equal_names(data: bytes, value: Any, least_names: int) -> None:
         return
     if data.count(b'":') <= least_names and not _SPACED_COLON.search(data):
         return  # The other colons stand in strings.
-    json.loads(data, object_pairs_hook=_unique)
+    try:
+        json.loads(data, object_pairs_hook=_unique, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError) as error:  # In what a type passes over undecoded.
+        raise damage(error) from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> None:
-    if len({name for name, _ in pairs}) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+    twice = first_twice(name for name, _ in pairs)
+    if twice is not None:
         raise DecodeError(f"the name {twice!r:.100} occurs twice in one object")

@@ -16,13 +16,15 @@ from .base import (
     Encode,
     Encoding,
     damage,
+    first_twice,
     plain,
     refusal,
-    shaper,
     template,
     too_deep,
 )
 from .finite import refuse_nonfinite, refuse_nonfinite_received
+from .shaping import shaper
+from .types import has_raw
 
 __all__ = ["MessagePack"]
 
@@ -54,21 +56,22 @@ class MessagePack(Encoding):
     def decoder(self, type: Any = Any, *, max_depth: int = MAX_DEPTH) -> Decode:
         """As every encoding's; equal keys in one map are refused."""
         loads = msgspec.msgpack.Decoder(type).decode
+        leaves_parts = has_raw(type)
 
         def decode(data: bytes) -> Any:
             # Each level takes a byte at least, and only some bytes begin one.
-            is_inspected = len(data) > max_depth and _containers(data) > max_depth
+            may_be_deep = len(data) > max_depth and _containers(data) > max_depth
+            is_inspected = leaves_parts or may_be_deep
             if is_inspected:
                 _inspect(data, max_depth)
             try:
                 value = loads(data)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise damage(error) from error
-            # What our own encoder writes has no equal keys, so bytes that are the same have none.
-            if not is_inspected and _dumps(value) != data:
+            if not is_inspected and not _is_ours(data, value):
                 _inspect(data, max_depth)
             if _NONFINITE.search(data):
-                refuse_nonfinite_received(value)
+                _refuse_nonfinite(data)
             return value
 
         return decode
@@ -79,6 +82,21 @@ _NONFINITE = re.compile(rb"\xca[\x7f\xff][\x80-\xff]|\xcb[\x7f\xff][\xf0-\xff]")
 
 _CONTAINERS = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
 """What begins an array or a map."""
+
+
+def _is_ours(data: bytes, value: Any) -> bool:
+    """Whether it is what our own encoder would write, which has no equal keys."""
+    try:
+        return _dumps(value) == data
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return False  # The type has made something of it that cannot be encoded.
+
+
+def _refuse_nonfinite(data: bytes) -> None:
+    try:
+        refuse_nonfinite_received(msgspec.msgpack.decode(data))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise damage(error) from error
 
 
 def _containers(data: bytes) -> int:
@@ -102,9 +120,8 @@ def _inspect(data: bytes, max_depth: int) -> None:
         return _Levels(levels)
 
     def mapping(pairs: list[tuple[Any, Any]]) -> _Levels:
-        keys = [key for key, _ in pairs if not isinstance(key, _Levels)]
-        if len(set(keys)) < len(keys):
-            twice = next(key for key in keys if keys.count(key) > 1)
+        twice = first_twice(key for key, _ in pairs if not isinstance(key, _Levels))
+        if twice is not None:
             raise DecodeError(f"the key {twice!r:.100} occurs twice in one map")
         return array([child for pair in pairs for child in pair])
 

@@ -8,16 +8,30 @@ at most `csv.field_size_limit()` characters: 128 Ki unless the process has set a
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from math import isfinite
 from typing import Any
 
+import msgspec
+
 from django_streams.exceptions import DecodeError, EncodeError
 
-from .base import MAX_DEPTH, Decode, Encode, Encoding, article, builtins, damage, refusal, shaper
-from .types import columns_of, is_record
+from .base import (
+    MAX_DEPTH,
+    Decode,
+    Encode,
+    Encoding,
+    article,
+    builtins,
+    damage,
+    refusal,
+    shown,
+)
+from .shaping import shaper
+from .types import columns_of, describe, fields_of, is_record, record_like
 
-__all__ = ["Row"]
+__all__ = ["Row", "named_cells"]
 
 FORMULA_STARTS = frozenset("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - Spreadsheets take those too.
 """What begins a cell that a spreadsheet may run as a formula (OWASP, "CSV Injection")."""
@@ -47,7 +61,7 @@ class Row(Encoding):
 
     def encoder(self, type: Any = Any, *, prefix: bytes = b"", suffix: bytes = b"") -> Encode:
         columns = self.columns or columns_of(type)
-        shape = shaper(type) if is_record(type) else None
+        prepare = None if type is Any else _shaped_cells(type, columns)
         most_keys = len(columns) if columns is not None and self.has_only_these else None
         cell = _escaped_cell if self.escapes_formulas else _cell
         write = csv.writer(_Echo()).writerow
@@ -55,8 +69,10 @@ class Row(Encoding):
 
         def encode(value: Any) -> bytes:
             nonlocal width
+            if prepare is not None:
+                value = prepare(value)
             if value.__class__ not in (list, tuple):
-                value = _cells(value if shape is None else shape(value), columns, most_keys)
+                value = _cells(value, columns, most_keys)
             if len(value) != width:
                 width = _checked_width(value, width)
             # Text and ints are written as they are meant; anything else is looked at.
@@ -72,6 +88,7 @@ class Row(Encoding):
 
     def decoder(self, type: Any = Any, *, max_depth: int = MAX_DEPTH) -> Decode:
         """Returns a function from the bytes of one record to the list of its cells, as text."""
+        describe(type)
         pending = _Pending()
         reader = csv.reader(pending, strict=True)
 
@@ -105,39 +122,73 @@ class _Pending(list[str]):
         return self
 
 
+def _shaped_cells(type: Any, columns: Sequence[str] | None) -> Callable[[Any], Any]:
+    """Returns a function that makes a `type` of a row, also of cells by their places."""
+    shape = shaper(type)
+    by_name = is_record(type)
+    fields = columns_of(type)
+
+    def prepare(value: Any) -> Any:
+        if by_name and columns is not None and value.__class__ in (list, tuple):
+            if len(value) != len(columns):
+                _checked_width(value, len(columns))
+            value = dict(zip(columns, value, strict=True))
+        elif not by_name and fields is not None and isinstance(value, Mapping):
+            value = [value[name] for name in fields if name in value]  # For a NamedTuple.
+        return shape(value)
+
+    return prepare
+
+
 def _cells(value: Any, columns: Sequence[str] | None, most_keys: int | None) -> Sequence[Any]:
     """Returns the cells of one value in the order of the columns."""
     if isinstance(value, (list, tuple)):
         return value
-    if value.__class__ is not dict and not isinstance(value, Mapping):
-        named = builtins(value)
-        if not isinstance(named, dict):
-            raise EncodeError(
-                f"a row is a mapping, a dataclass, a Struct, a list or a tuple of cells; "
-                f"{value!r:.200} is {article(value)}."
-            )
-        value = named
+    row = named_cells(value)
     if columns is None:
-        return list(value.values())
-    if most_keys is not None and len(value) > most_keys:
+        return list(row.values())
+    if most_keys is not None and len(row) > most_keys:
         raise EncodeError(
-            f"the row {dict(value)!r:.200} has more than the first row's columns, which are "
-            f"{', '.join(columns)}. Say which are wanted in columns."
+            f"the row {shown(row)} has more than the first row's columns, which are "
+            f"{', '.join(map(str, columns))}. Say which are wanted in columns."
         )
     try:
-        return [value[column] for column in columns]
+        return [row[column] for column in columns]
     except KeyError as error:
         raise EncodeError(
-            f"the row {dict(value)!r:.200} has no {error.args[0]!r}. The columns are "
-            f"{', '.join(columns)}."
+            f"the row {shown(row)} has no {error.args[0]!r}. The columns are "
+            f"{', '.join(map(str, columns))}."
         ) from error
+
+
+def named_cells(value: Any) -> Mapping[Any, Any]:
+    """Returns the cells of a mapping or record by their columns; raises `EncodeError` for others.
+
+    Of a record all fields, also those that JSON leaves out because they have their default.
+    """
+    if value.__class__ is dict or isinstance(value, Mapping):
+        row: Mapping[Any, Any] = value
+        return row
+    record = None if isinstance(value, (str, bytes, int, float)) else record_like(value)
+    if record is not None:
+        return {field.encode_name: getattr(value, field.name) for field in fields_of(record)}
+    try:
+        named = builtins(value)  # A pydantic model, say.
+    except RecursionError as error:
+        raise EncodeError(f"{shown(value)} is nested too deeply for a row") from error
+    if isinstance(named, dict):
+        return named
+    raise EncodeError(
+        f"a row is a mapping, a dataclass, a Struct, a list or a tuple of cells; {shown(value)} is "
+        f"{article(value)}."
+    )
 
 
 def _checked_width(cells: Sequence[Any], width: int | None) -> int:
     if width is None:
         return len(cells)
     raise EncodeError(
-        f"the row {cells!r:.200} has {len(cells)} cells, and the others have {width}."
+        f"the row {shown(cells)} has {len(cells)} cells, and the others have {width}."
     )
 
 
@@ -152,19 +203,21 @@ def _cell(value: Any) -> Any:
         return value
     if kind is float and isfinite(value):
         return value
-    if value is None:
+    if value is None or value is msgspec.UNSET:
         return ""
     if kind is bool:
         return "true" if value else "false"
     if kind is float:
         raise EncodeError(f"{value!r} has no form in JSON, so no format carries it.")
+    if isinstance(value, (list, tuple, dict, set, frozenset, bytes)):
+        raise EncodeError(f"a cell cannot carry {shown(value)}, which is {article(value)}.")
     text = builtins(value)
     if text.__class__ is kind or isinstance(text, (list, dict, bytes)):
-        raise EncodeError(f"a cell cannot carry {value!r:.200}, which is {article(value)}.")
+        raise EncodeError(f"a cell cannot carry {shown(value)}, which is {article(value)}.")
     return _cell(text)
 
 
 def _escaped_cell(value: Any) -> Any:
     cell = _cell(value)
-    is_formula = isinstance(cell, str) and cell[:1] in FORMULA_STARTS
-    return f"'{cell}" if is_formula else cell
+    is_text = isinstance(cell, str) and not isinstance(value, Decimal)
+    return f"'{cell}" if is_text and cell[:1] in FORMULA_STARTS else cell

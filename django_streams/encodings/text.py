@@ -6,7 +6,7 @@ from typing import Any
 
 from django_streams.exceptions import EncodeError
 
-from .base import MAX_DEPTH, Decode, Encode, Encoding, article, damage, plain, refusal
+from .base import MAX_DEPTH, Decode, Encode, Encoding, article, damage, plain, refusal, shown
 
 __all__ = ["Bytes", "Text"]
 
@@ -47,7 +47,7 @@ class Bytes(Encoding):
                 # A copy if the producer may write into it again.
                 return prefix + bytes(value) + suffix
             raise EncodeError(
-                f"a stream of bytes cannot carry {value!r:.200}, which is {article(value)}. Yield "
+                f"a stream of bytes cannot carry {shown(value)}, which is {article(value)}. Yield "
                 "bytes, bytearray or memoryview."
             )
 
@@ -66,6 +66,6 @@ def _text(value: Any) -> str:
     if isinstance(text, str):
         return text
     raise EncodeError(
-        f"a stream of text cannot carry {value!r:.200}, which is {article(value)}. Yield str, or "
+        f"a stream of text cannot carry {shown(value)}, which is {article(value)}. Yield str, or "
         "choose a format for values, such as JSONL."
     )

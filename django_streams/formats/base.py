@@ -112,6 +112,8 @@ class ItemDecoder:
 
     def feed(self, data: bytes) -> Iterator[Any]:
         """Takes some bytes of the stream; yields the items that are whole by now."""
+        if data.__class__ is not bytes:
+            data = bytes(data)  # Some servers and clients hand out views of a buffer of theirs.
         return self._items(self._splitter.feed(data))
 
     def close(self) -> Iterator[Any]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from django_streams.encodings import MAX_DEPTH, Encode, Row
-from django_streams.encodings.base import damage
+from django_streams.encodings.base import damage, first_twice
 from django_streams.encodings.finite import refuse_nonfinite_received
+from django_streams.encodings.rows import named_cells
 from django_streams.encodings.types import (
     columns_of,
+    describe,
     is_named,
+    is_nullable,
     is_record,
-    nullable_columns,
+    record_like,
 )
 from django_streams.exceptions import DecodeError
 from django_streams.framing import Splitter
@@ -54,9 +57,10 @@ class CSVFormat(Format):
     def encoder(self, item_type: Any = None) -> Encode:
         type = Any if item_type is None else item_type
         columns = self._columns(type)
-        if columns is None and self.has_header:
-            return self._encoder_by_first_item()
-        return self._row(columns).encoder(type)
+        with self._configured():
+            if columns is None:
+                return self._encoder_by_first_item(type)
+            return self._row(columns).encoder(type)
 
     def encode(self, item: Any, item_type: Any = None) -> bytes:
         """Returns one row, without a header; raises `EncodeError`."""
@@ -77,7 +81,8 @@ class CSVFormat(Format):
     def _header(self, columns: tuple[str, ...]) -> bytes:
         return self._row(None).encoder()(columns) if self.has_header else b""
 
-    def _encoder_by_first_item(self) -> Encode:
+    def _encoder_by_first_item(self, type: Any) -> Encode:
+        describe(type)
         encode: Encode | None = None
 
         def encode_item(item: Any) -> bytes:
@@ -85,25 +90,28 @@ class CSVFormat(Format):
             if encode is not None:
                 return encode(item)
             columns = _names(item)
-            encode = self._row(columns, has_only_these=True).encoder()
+            encode = self._row(columns, has_only_these=True).encoder(type)
             row = encode(item)
             return self._header(columns) + row if columns else row
 
         return encode_item
 
 
-def _names(item: Any) -> tuple[str, ...] | None:
-    if isinstance(item, Mapping):
-        return tuple(map(str, item))
-    return columns_of(type(item))
+def _names(item: Any) -> tuple[Any, ...] | None:
+    """Returns the columns of the first item; None for a sequence, which has none."""
+    if isinstance(item, (list, tuple)):
+        return getattr(item, "_fields", None)
+    return tuple(named_cells(item))
 
 
 class _RowDecoder(ItemDecoder):
     """Reads the header, and each row by it."""
 
     def __init__(self, format: CSVFormat, type: Any, splitter: Splitter) -> None:
+        describe(type)
         self._cells = Row().decoder()
         self._names: tuple[str, ...] | None = None
+        self._awaits_first = True
         self._awaits_header = format.has_header
         if not format.has_header:
             self._names = format.columns or columns_of(type)
@@ -115,9 +123,12 @@ class _RowDecoder(ItemDecoder):
 
     def _rows(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
+            if self._awaits_first:
+                self._awaits_first = False
+                piece = piece.removeprefix(BOM)
             if self._awaits_header:
                 self._awaits_header = False
-                self._names = _header(self._cells(piece.removeprefix(BOM)))
+                self._names = _header(self._cells(piece))
             else:
                 yield piece
 
@@ -127,7 +138,7 @@ class _RowDecoder(ItemDecoder):
             raise DecodeError(f"the row has {len(cells)} cells for {len(names)} columns")
         item = self._convert(cells, names)
         if _MAYBE_NONFINITE.search(piece):
-            refuse_nonfinite_received(item)
+            refuse_nonfinite_received(_cells_by_name(item))
         return item
 
 
@@ -135,8 +146,8 @@ _MAYBE_NONFINITE = re.compile(rb"(?i)nan|inf")
 
 
 def _header(names: list[str]) -> tuple[str, ...]:
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    twice = first_twice(names)
+    if twice is not None:
         raise DecodeError(f"the header has the column {twice!r:.100} twice")
     return tuple(names)
 
@@ -144,23 +155,35 @@ def _header(names: list[str]) -> tuple[str, ...]:
 Convert = Callable[[list[str], tuple[str, ...] | None], Any]
 
 
+def _cells_by_name(item: Any) -> Any:
+    """Returns the cells of an item that was made of a row, as far as they can be looked at."""
+    record = record_like(item)
+    if record is None:
+        return item
+    return {field.encode_name: getattr(item, field.name, None) for field in record.fields}
+
+
 def _converter(type: Any) -> Convert:
     """Returns a function from the cells of a row, and the columns' names, to an item."""
     by_name = is_named(type)
-    nullable = nullable_columns(type)
     # A NamedTuple has names, and yet msgspec makes it of a sequence.
     order = None if is_record(type) else columns_of(type)
+    nullable: tuple[bool, ...] = ()
 
     def convert(cells: list[str], names: tuple[str, ...] | None) -> Any:
-        value: Any = cells
+        nonlocal nullable
+        if type is Any:
+            return cells if names is None else dict(zip(names, cells, strict=True))
+        if len(nullable) != len(cells):
+            places = enumerate(names if by_name and names else [""] * len(cells))
+            nullable = tuple(is_nullable(type, name, place) for place, name in places)
+        value: Any = [
+            cell or (None if may else "") for cell, may in zip(cells, nullable, strict=True)
+        ]
         if by_name and names is not None:
-            value = dict(zip(names, cells, strict=True))
+            value = dict(zip(names, value, strict=True))
             if order is not None:
                 value = [value[name] for name in order if name in value]
-            elif nullable:
-                value |= {name: None for name in nullable if value.get(name) == ""}
-        if type is Any:
-            return value
         try:
             return msgspec.convert(value, type, strict=False)
         except msgspec.ValidationError as error:

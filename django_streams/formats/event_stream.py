@@ -19,7 +19,8 @@ class EventStreamFormat(Format):
 
     def encoder(self, item_type: Any = None) -> Encode:
         type = Any if item_type is None else item_type
-        return JSON().encoder(type, prefix=b"data: ", suffix=b"\n\n", special=_event)
+        with self._configured():
+            return JSON().encoder(type, prefix=b"data: ", suffix=b"\n\n", special=_event)
 
     def encode_error(self, item: Any) -> bytes:
         event = item if isinstance(item, Event) else Event.json(item, event="error")

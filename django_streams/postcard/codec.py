@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from django_streams.encodings import plain
+from django_streams.encodings import base, plain
 from django_streams.exceptions import EncodeError
 
 Write = Callable[[bytearray, Any], None]
@@ -69,11 +69,8 @@ def mismatch(expected: str, value: Any) -> Problem:
 
 
 def shown(value: Any) -> str:
-    """Returns the beginning of a value's repr, which an int of thousands of digits has not."""
-    try:
-        return f"{value!r:.80}"
-    except (ValueError, RecursionError):
-        return f"{type(value).__name__} without a repr"
+    """Returns the beginning of a value's repr, shorter than elsewhere: a path stands before it."""
+    return base.shown(value, 80)
 
 
 def as_plain(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """`msgspec.Meta` on a type: what else a decoded value has to be.
 
-As in every format, they are looked at where a value is decoded, and not where it is encoded.
+They are looked at where a value is decoded. Where one is encoded, its type is, and nothing else.
 https://jcristharif.com/msgspec/constraints.html
 """
 

@@ -206,7 +206,18 @@ def _default(value: Any, factory: Any, missing: Any) -> Callable[[], Any] | None
 
 def _hints(hint: Any, kind: Any) -> dict[str, Any]:
     """Returns the annotations of a class, with the arguments of `hint` for its type variables."""
-    variables = getattr(kind, "__parameters__", ())
-    arguments = dict(zip(variables, typing.get_args(hint), strict=False))
+    arguments = _arguments(hint, kind)
     hints = typing.get_type_hints(kind, include_extras=True)
     return {name: filled(annotation, arguments) for name, annotation in hints.items()}
+
+
+def _arguments(hint: Any, kind: Any) -> dict[Any, Any]:
+    """Returns what stands for type variables: those of `hint`, and those of a class's bases."""
+    variables = getattr(kind, "__parameters__", ())
+    arguments = dict(zip(variables, typing.get_args(hint), strict=False))
+    for base in getattr(kind, "__orig_bases__", ()):
+        origin = typing.get_origin(base)
+        if origin not in (None, typing.Generic):
+            given = _arguments(base, origin).items()
+            arguments = {key: filled(value, arguments) for key, value in given} | arguments
+    return arguments

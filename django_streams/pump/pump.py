@@ -358,7 +358,8 @@ def drive(
         if options.tail:
             yield options.tail
     except Exception as error:
-        yield fail(error)
+        if record := fail(error):
+            yield record
         if options.breaks_off:
             raise _broken_off(error) from error
     finally:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from django_streams.formats import (
     BYTES,
     CBOR_SEQ,
@@ -112,6 +114,8 @@ class CSVMixin:
     def get_format(self) -> Any:
         """Returns CSV with this view's options."""
         columns = self._asked(self.get_columns)  # type: ignore[attr-defined]
+        if isinstance(columns, str):
+            raise ImproperlyConfigured(f"columns is {columns!r}; it takes a list of names.")
         return replace(
             CSV,
             columns=None if columns is None else tuple(columns),
