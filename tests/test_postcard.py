@@ -467,7 +467,9 @@ def test_a_value_that_does_not_fit_is_refused_with_its_place(hint, value, messag
 
 
 def test_an_int_too_long_to_be_shown_is_refused():
-    with pytest.raises(EncodeError, match="expected an int from 0 to 255, got an int without a repr"):
+    with pytest.raises(
+        EncodeError, match="expected an int from 0 to 255, got an int without a repr"
+    ):
         encode(Dog, Dog("Rex", 10**5000))
     with pytest.raises(EncodeError, match=r"\$\[an int without a repr\]: expected an int from"):
         encode(dict[int, int], {10**5000: 1})
