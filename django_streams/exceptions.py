@@ -14,11 +14,16 @@ __all__ = [
     "ClientDisconnected",
     "DecodeError",
     "EncodeError",
+    "HeadersTooLarge",
     "ItemTooLarge",
+    "MalformedBody",
     "NoContent",
     "NotAcceptable",
+    "PartTooLarge",
     "StreamError",
+    "TooManyParts",
     "TruncatedStream",
+    "UnsupportedBody",
 ]
 
 
@@ -53,6 +58,39 @@ class ItemTooLarge(DecodeError):
 
 class TruncatedStream(DecodeError):
     """What was received ends inside an item."""
+
+
+class MalformedBody(StreamError):
+    """The body is not what its Content-Type says (RFC 9110 15.5.1)."""
+
+
+class TooManyParts(StreamError):
+    """A form has more than `max_parts` parts (RFC 9110 15.5.14)."""
+
+    status = 413
+
+
+class PartTooLarge(StreamError):
+    """A part has more bytes than are allowed for it, or than are to be read (RFC 9110 15.5.14)."""
+
+    status = 413
+
+
+class HeadersTooLarge(StreamError):
+    """The headers of a part are too many or too large.
+
+    413, not 431: that is about the header section of the request, and advises to send the same body
+    again with a smaller one (RFC 6585 5). Those of a part are content, which 413 is about (RFC 9110
+    15.5.14).
+    """
+
+    status = 413
+
+
+class UnsupportedBody(StreamError):
+    """The body's Content-Type, or a part's charset, is none that can be read (RFC 9110 15.5.16)."""
+
+    status = 415
 
 
 class ClientDisconnected(StreamError):

@@ -1,0 +1,1 @@
+"""Request bodies, while they arrive."""
