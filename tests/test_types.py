@@ -75,6 +75,20 @@ def test_what_an_attribute_raises_is_not_taken_for_its_absence(format):
         format.encode(Stray(), Flat)
 
 
+def test_an_attribute_is_read_once():
+    class Counted:
+        reads = 0
+
+        @property
+        def name(self):
+            self.reads += 1
+            return "Rex"
+
+    item = Counted()
+    assert JSONL.encode(item, Owner) == b'{"name":"Rex"}\n'
+    assert item.reads == 1
+
+
 def test_objects_within_objects_become_the_types_of_their_fields():
     class Person:
         name = "Ada"
@@ -137,6 +151,15 @@ def test_an_int_that_no_reader_takes_is_refused(format):
     for item in (10**5000, [10**5000], {"n": 10**5000}):
         with pytest.raises(EncodeError):
             format.encode(item)
+
+
+def test_the_largest_int_that_cbor_writes_is_one_that_it_reads():
+    largest = 2 ** (8 * 1785) - 1
+    for number in (largest, -largest - 1):
+        assert read(CBOR_SEQ, CBOR_SEQ.encode([{"n": number}])) == [[{"n": number}]]
+        with pytest.raises(EncodeError, match="more than the 1785 bytes"):
+            CBOR_SEQ.encode([{"n": number * 2}])
+    assert read(CBOR_SEQ, CBOR_SEQ.encode({b"k": b"\xc2\x59"})) == [{b"k": b"\xc2\x59"}]
 
 
 def test_a_huge_int_in_cbor_is_refused_by_its_size():

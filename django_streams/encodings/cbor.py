@@ -18,9 +18,9 @@ from typing import Any
 
 import msgspec
 
-from django_streams.exceptions import DecodeError
+from django_streams.exceptions import DecodeError, EncodeError
 
-from .base import MAX_DEPTH, Decode, Encode, Encoding, builtins, damage, plain, refusal
+from .base import MAX_DEPTH, Decode, Encode, Encoding, builtins, damage, refusal, shown
 from .finite import refuse_nonfinite, refuse_nonfinite_received
 from .shaping import shaper
 from .types import describe
@@ -51,13 +51,14 @@ class CBOR(Encoding):
             if shape is not None:
                 value = shape(value)
             try:
-                data: bytes = cbor2.dumps(builtins(value))
+                parts = builtins(value)
+                data: bytes = cbor2.dumps(parts)
             except (TypeError, ValueError, RecursionError, cbor2.CBORError) as error:
                 raise refusal(value, self, error) from error
             if _NONFINITE.search(data):
                 refuse_nonfinite(value)
             if _LONG_BIGNUM.search(data):
-                _refuse_long_ints(value, self)
+                _refuse_long_ints(parts)
             return prefix + data + suffix
 
         return encode
@@ -91,12 +92,19 @@ _LONG_BIGNUM = re.compile(rb"[\xc2\xc3][\x59\x5a\x5b]")
 """How a large int begins that has more than 255 bytes."""
 
 
-def _refuse_long_ints(value: Any, encoding: Encoding) -> None:
-    """Raises `EncodeError` for an int that nobody would take, this decoder included."""
-    try:
-        msgspec.json.encode(value, enc_hook=plain)
-    except ValueError as error:
-        raise refusal(value, encoding, error) from error
+def _refuse_long_ints(value: Any) -> None:
+    """Raises `EncodeError` for an int that this package's own decoder would refuse."""
+    # Written is n, or -1 - n, which is ~n: see `_bignum`.
+    if isinstance(value, int) and max(value, ~value).bit_length() > 8 * MAX_BIGNUM_BYTES:
+        raise EncodeError(
+            f"{shown(value)} has more than the {MAX_BIGNUM_BYTES} bytes that readers take."
+        )
+    if isinstance(value, dict):
+        for pair in value.items():
+            _refuse_long_ints(pair)
+    elif isinstance(value, (list, tuple)):
+        for child in value:
+            _refuse_long_ints(child)
 
 
 def _library() -> ModuleType:

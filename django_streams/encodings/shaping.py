@@ -73,8 +73,12 @@ def _as_mapping(value: Any, record: Any) -> Any:
             key: _as_mappings(child, kinds[key]) if key in kinds else child
             for key, child in value.items()
         }
+    given = ((field, getattr(value, field.name, _MISSING)) for field in record.fields)
     return {
-        field.encode_name: _as_mappings(getattr(value, field.name), field.type)
-        for field in record.fields
-        if hasattr(value, field.name)
+        field.encode_name: _as_mappings(child, field.type)
+        for field, child in given
+        if child is not _MISSING
     }
+
+
+_MISSING = object()
