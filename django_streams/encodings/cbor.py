@@ -94,8 +94,8 @@ _LONG_BIGNUM = re.compile(rb"[\xc2\xc3][\x59\x5a\x5b]")
 
 def _refuse_long_ints(value: Any) -> None:
     """Raises `EncodeError` for an int that this package's own decoder would refuse."""
-    # Written is n, or -1 - n, which is ~n: see `_bignum`.
-    if isinstance(value, int) and max(value, ~value).bit_length() > 8 * MAX_BIGNUM_BYTES:
+    # What is written of a negative one is -1 - n: see `_bignum`.
+    if isinstance(value, int) and max(value, -1 - value).bit_length() > 8 * MAX_BIGNUM_BYTES:
         raise EncodeError(
             f"{shown(value)} has more than the {MAX_BIGNUM_BYTES} bytes that readers take."
         )
