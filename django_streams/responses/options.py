@@ -1,0 +1,81 @@
+"""What a response is told: what `DEFAULT` stands for, and how each option is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.http import content_disposition_header
+
+from django_streams.conf import conf, seconds
+from django_streams.exceptions import StreamError
+from django_streams.formats import Format
+from django_streams.sources import guarded, is_coroutine_function
+
+__all__ = ["DEFAULT", "Default", "default_error_item"]
+
+
+class Default(Enum):
+    """The type of `DEFAULT`."""
+
+    DEFAULT = "default"
+
+    def __repr__(self) -> str:
+        return "DEFAULT"
+
+
+DEFAULT = Default.DEFAULT
+"""Stands for what the format and the settings say, where None means something else."""
+
+
+def default_error_item(error: Exception) -> dict[str, str]:
+    """Returns what a client is told of a failure midway: the error only with `DEBUG`."""
+    if settings.DEBUG:
+        return {"error": f"{type(error).__name__}: {error}"}
+    is_clients = isinstance(error, StreamError) and error.is_clients
+    return {"error": str(error) if is_clients else "the stream failed"}
+
+
+async def error_item_of(hook: Callable[[Exception], Any], error: Exception) -> Any:
+    """Calls a hook, sync or async; a user's sync one in a thread: it may use the ORM."""
+    if hook is default_error_item:
+        return hook(error)
+    if is_coroutine_function(hook):
+        return await hook(error)
+    return await sync_to_async(guarded(hook))(error)
+
+
+def checked_format(format: Any) -> Format:
+    """Returns the format; raises `ImproperlyConfigured` for anything else."""
+    if isinstance(format, Format):
+        return format
+    raise ImproperlyConfigured(
+        f"format is {format!r}; it takes a Format, such as django_streams.JSONL or EVENT_STREAM."
+    )
+
+
+def attachment(filename: str, format: Format) -> str:
+    """Returns the Content-Disposition (RFC 6266) of a stream that is saved as a file."""
+    # A suffix is what follows the last dot of a name, as in PurePath, if it is not the first.
+    filename = str(filename)  # Perhaps a lazy string, or a path.
+    name = filename if PurePath(filename).suffix else f"{filename}{format.extension}"
+    return content_disposition_header(True, name) or "attachment"
+
+
+def checked_first_item_seconds(value: float | Default | None) -> float | None:
+    """Returns for how long the headers wait, or None; raises `ImproperlyConfigured`."""
+    if isinstance(value, Default):
+        return conf.first_item_seconds
+    return seconds("first_item_seconds", value, optional=True)
+
+
+def idle_seconds(format: Format, heartbeat: float | Default | None) -> float | None:
+    """Returns after how long a stream beats, or None; raises `ImproperlyConfigured`."""
+    if isinstance(heartbeat, Default):
+        return conf.heartbeat if format.beats_by_default else None
+    return seconds("heartbeat", heartbeat, optional=True)
