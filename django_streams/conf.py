@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-__all__ = ["Conf", "conf", "seconds"]
+__all__ = ["Conf", "amount", "conf", "seconds"]
 
 
 def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:
@@ -27,6 +27,18 @@ def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:
     raise ImproperlyConfigured(
         f"{name} is {value!r}; it takes a positive number of seconds"
         + (", or None." if optional else ".")
+    )
+
+
+def amount(name: str, value: Any, *, unit: str = "bytes", optional: bool = False) -> int | None:
+    """Returns a positive whole number; raises `ImproperlyConfigured` for anything else."""
+    if value is None and optional:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise ImproperlyConfigured(
+        f"{name} is {value!r}; it takes a positive whole number of {unit}"
+        + (", or None for no limit." if optional else ".")
     )
 
 
@@ -52,6 +64,63 @@ class Conf:
         value = seconds('STREAMS["FIRST_ITEM_SECONDS"]', self._get("FIRST_ITEM_SECONDS", 15))
         return value if value is not None else 15
 
+    @property
+    def body_max_size(self) -> int | None:
+        """Bytes of a request body that a view gets as a stream; None: any number.
+
+        1 GiB: more than a form has, and no disk is full after one request.
+        """
+        return self._amount("BODY_MAX_SIZE", 2**30, optional=True)
+
+    @property
+    def body_max_parts(self) -> int:
+        """Parts of a form: as many as the fields that Django takes."""
+        return self._amount("BODY_MAX_PARTS", 1000, unit="parts") or 0
+
+    @property
+    def body_max_part_size(self) -> int | None:
+        """Bytes of a part with a file; None: as many as the body may have."""
+        return self._amount("BODY_MAX_PART_SIZE", None, optional=True)
+
+    @property
+    def body_max_field_size(self) -> int:
+        """Bytes of a part without a file, and of any part that is read at once."""
+        return self._amount("BODY_MAX_FIELD_SIZE", 2**20) or 0
+
+    @property
+    def body_max_header_size(self) -> int:
+        """Bytes of all headers of a part together, line ends included."""
+        return self._amount("BODY_MAX_HEADER_SIZE", 8 * 2**10) or 0
+
+    @property
+    def body_max_headers(self) -> int:
+        """Headers of a part. RFC 7578 4.8 knows three."""
+        return self._amount("BODY_MAX_HEADERS", 16, unit="headers") or 0
+
+    @property
+    def body_max_item(self) -> int:
+        """Bytes of an item of a body that is read item by item."""
+        return self._amount("BODY_MAX_ITEM", 2**20) or 0
+
+    @property
+    def body_idle_seconds(self) -> float | None:
+        """Seconds for which a client may send nothing while a view waits for it; None: any time.
+
+        60 outlasts the change of a network, and is what proxies use.
+        """
+        value = self._get("BODY_IDLE_SECONDS", 60)
+        return seconds('STREAMS["BODY_IDLE_SECONDS"]', value, optional=True)
+
+    @property
+    def body_min_rate(self) -> int | None:
+        """Bytes per second that a client has to send on average, once it has been waited for for
+        20 seconds in all; None: any rate.
+
+        240 is a tenth of what a modem sent: only who holds a connection on purpose is slower.
+        """
+        unit = "bytes per second"
+        return self._amount("BODY_MIN_RATE", 240, unit=unit, optional=True)
+
     def check(self) -> None:
         """Raises `ImproperlyConfigured` for a setting that is unknown or wrong."""
         names = {
@@ -66,6 +135,9 @@ class Conf:
                 )
         for name in names:
             getattr(self, name.lower())
+
+    def _amount(self, name: str, default: Any, **options: Any) -> int | None:
+        return amount(f'STREAMS["{name}"]', self._get(name, default), **options)
 
     def _get(self, name: str, default: Any) -> Any:
         return self._all().get(name, default)

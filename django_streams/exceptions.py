@@ -7,9 +7,12 @@ while an answer is still possible. A developer's mistake is an `EncodeError` or 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 __all__ = [
+    "BodyTooLarge",
     "BrokenOff",
     "ClientDisconnected",
     "DecodeError",
@@ -20,6 +23,7 @@ __all__ = [
     "NoContent",
     "NotAcceptable",
     "PartTooLarge",
+    "RequestTimeout",
     "StreamError",
     "TooManyParts",
     "TruncatedStream",
@@ -31,8 +35,10 @@ class StreamError(Exception):
     """A client's mistake. Its message names no internals, so it may be sent to the client."""
 
     status: ClassVar[int] = 400
-    is_clients: ClassVar[bool] = True
+    is_clients: bool = True
     """Whether the client whose request is answered has made the mistake."""
+    headers: Mapping[str, str] = MappingProxyType({})
+    """What the answer says besides."""
 
 
 class NotAcceptable(StreamError):
@@ -44,7 +50,8 @@ class NotAcceptable(StreamError):
 class DecodeError(StreamError):
     """An item that was received is not valid in its format.
 
-    From whom it was received, a decoder does not know: it may be another server's mistake.
+    From whom it was received, a decoder does not know: it may be another server's mistake. The
+    request's body does, and says so on the error.
     """
 
     is_clients = False
@@ -62,6 +69,18 @@ class TruncatedStream(DecodeError):
 
 class MalformedBody(StreamError):
     """The body is not what its Content-Type says (RFC 9110 15.5.1)."""
+
+
+class BodyTooLarge(StreamError):
+    """The body has more than `max_size` bytes, or than are to be read (RFC 9110 15.5.14)."""
+
+    status = 413
+
+
+class RequestTimeout(StreamError):
+    """The client has paused for too long in its body, or sends it too slowly (RFC 9110 15.5.9)."""
+
+    status = 408
 
 
 class TooManyParts(StreamError):
@@ -88,9 +107,17 @@ class HeadersTooLarge(StreamError):
 
 
 class UnsupportedBody(StreamError):
-    """The body's Content-Type, or a part's charset, is none that can be read (RFC 9110 15.5.16)."""
+    """The body's Content-Type or coding, or a part's charset, is none that can be read.
+
+    The answer names what is accepted instead (RFC 9110 15.5.16), as media types or as codings.
+    """
 
     status = 415
+
+    def __init__(self, message: str, *, accept: str = "", accept_encoding: str = "") -> None:
+        super().__init__(message)
+        accepted = {"Accept": accept, "Accept-Encoding": accept_encoding}
+        self.headers = {name: value for name, value in accepted.items() if value}
 
 
 class ClientDisconnected(StreamError):

@@ -484,7 +484,7 @@ async def test_text_that_cannot_be_decoded_is_refused(charset, error):
             await part.text()
 
 
-@pytest.mark.parametrize("charset", sorted(multipart_headers.CHARSETS))
+@pytest.mark.parametrize("charset", sorted(content.CHARSETS))
 def test_python_knows_every_charset(charset):
     assert "a".encode(charset).decode(charset) == "a"
 

@@ -1,1 +1,26 @@
-"""Request bodies, while they arrive."""
+"""Request bodies, while they arrive: `request.body_stream`."""
+
+from .buffered import RequestSource
+from .content import Content
+from .csrf import find_csrf_token
+from .limits import LIMITS, BodyLimits, limits_of_settings
+from .multipart import Part
+from .receiving import Aborted, Receiver
+from .saving import Saved, save
+from .stream import BodyFile, BodyStream
+
+__all__ = [
+    "LIMITS",
+    "Aborted",
+    "BodyFile",
+    "BodyLimits",
+    "BodyStream",
+    "Content",
+    "Part",
+    "Receiver",
+    "RequestSource",
+    "Saved",
+    "find_csrf_token",
+    "limits_of_settings",
+    "save",
+]

@@ -9,8 +9,9 @@ A `_charset_` field (RFC 7578 4.6) is a field as any other: what has no charset 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from multipart import MultipartError, MultipartSegment, ParserLimitReached
 
@@ -23,10 +24,11 @@ from django_streams.exceptions import (
     UnsupportedBody,
 )
 
-from .multipart_headers import CHARSETS, Head, boundary_of, head_of
+from .content import Content
+from .multipart_headers import Head, boundary_of, head_of
 from .multipart_parser import Event, FormParser
 
-__all__ = ["Part", "PartLimits", "parts"]
+__all__ = ["Form", "Part", "PartLimits", "part_too_large", "parts"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +47,12 @@ class PartLimits:
     """Headers of a part. RFC 7578 4.8 knows three."""
 
 
-class Part:
+class Part(Content):
     """One part of a form: an async iterator over the bytes of its content, as they come.
 
     To be read before the next part is asked for, which passes over what is left of it; later
-    reading raises `RuntimeError`. What was read is not kept.
+    reading raises `RuntimeError`. What was read is not kept. Without a number of bytes, `read` and
+    `text` take as many as a field may have.
     """
 
     name: str
@@ -62,18 +65,16 @@ class Part:
     """
     content_type: str
     """The media type, in lower case and without parameters; text/plain if none is said."""
-    charset: str
-    """The charset that Content-Type names, in lower case; utf-8 if none is said."""
     headers: Mapping[str, str]
     """The headers, by names in any case."""
 
-    def __init__(self, body: _Body, head: Head) -> None:
+    def __init__(self, form: Form, head: Head) -> None:
         self.name = head.name
         self.filename = head.filename
         self.content_type = head.content_type
         self.charset = head.charset
         self.headers = head.headers
-        self._body = body
+        self._form = form
 
     @property
     def is_file(self) -> bool:
@@ -83,48 +84,36 @@ class Part:
     def __repr__(self) -> str:
         return f"<Part {self.name!r} filename={self.filename!r} {self.content_type}>"
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
     async def __anext__(self) -> bytes:
-        chunk = await self._body.next_chunk(self)
+        chunk = await self._form.next_chunk(self)
         if chunk is None:
             raise StopAsyncIteration
         return chunk
 
-    async def read(self, max_bytes: int | None = None) -> bytes:
-        """Returns all that has not been read yet, of at most `max_bytes` bytes.
+    def _what(self) -> str:
+        return f"part {self._form.count}"
 
-        Without a number, of at most `PartLimits.max_field_size`. Raises `PartTooLarge` for more;
-        what was read of the part until then is lost.
-        """
-        limit = self._body.limits.max_field_size if max_bytes is None else max_bytes
-        content = bytearray()
-        async for chunk in self:
-            if len(content) + len(chunk) > limit:
-                raise _too_large(self._body.count, limit)
-            content += chunk
-        return bytes(content)
+    def _max_read(self) -> int:
+        return self._form.limits.max_field_size
 
-    async def text(self) -> str:
-        """Returns what `read` does, decoded by the part's charset (RFC 7578 4.5).
+    def _too_large(self, max_bytes: int) -> PartTooLarge:
+        return part_too_large(self._form.count, max_bytes)
 
-        Raises `MalformedBody` for bytes that are not of that charset, `UnsupportedBody` for a
-        charset that forms are not sent in.
-        """
-        if self.charset not in CHARSETS:
-            raise UnsupportedBody(f"part {self._body.count} has a charset that is not supported")
-        content = await self.read()
-        try:
-            return content.decode(self.charset)
-        except UnicodeDecodeError as error:
-            number = self._body.count
-            raise MalformedBody(f"part {number} is not valid {self.charset}") from error
+
+class Form(Protocol):
+    """What a part's content comes from, while it is the one at hand."""
+
+    limits: PartLimits
+    count: int
+    """How many parts have begun."""
+
+    async def next_chunk(self, part: Part) -> bytes | None:
+        """Returns some bytes of the part, or None at its end."""
 
 
 async def parts(
     chunks: AsyncIterable[bytes], content_type: str, limits: PartLimits
-) -> AsyncIterator[Part]:
+) -> AsyncGenerator[Part, None]:
     """Yields the parts of a multipart/form-data body, each as soon as its headers have come.
 
     `content_type` is the request's header. Whoever stops in the middle leaves the rest unread;
@@ -138,12 +127,12 @@ async def parts(
         boundary = boundary_of(content_type)
     except ValueError as error:
         raise UnsupportedBody(str(error)) from error
-    body = _Body(chunks, boundary, limits)
-    while (part := await body.next_part()) is not None:
+    form = _StreamedForm(chunks, boundary, limits)
+    while (part := await form.next_part()) is not None:
         yield part
 
 
-class _Body:
+class _StreamedForm:
     """The one place that reads the chunks, on behalf of `parts` and of the part at hand.
 
     A class rather than a generator, which is spent when a read is cancelled, by a timeout say: the
@@ -221,7 +210,7 @@ class _Body:
         if event is not None:
             self._received += len(event)
             if self._max_size is not None and self._received > self._max_size:
-                raise _too_large(self.count, self._max_size)
+                raise part_too_large(self.count, self._max_size)
         return event
 
     def _begun(self, segment: MultipartSegment) -> Part:
@@ -246,5 +235,6 @@ class _Body:
         return MalformedBody(f"the form is malformed after {self.count} parts: {error.args[0]}")
 
 
-def _too_large(number: int, max_bytes: int) -> PartTooLarge:
+def part_too_large(number: int, max_bytes: int) -> PartTooLarge:
+    """Returns the error that says so of a part."""
     return PartTooLarge(f"part {number} of the form has more than the {max_bytes} bytes allowed")

@@ -13,26 +13,13 @@ from django.utils.datastructures import CaseInsensitiveMapping
 
 from .disposition import clean_filename, from_latin1, parse_disposition, parse_parameters
 
-__all__ = ["CHARSETS", "Head", "boundary_of", "head_of"]
+__all__ = ["Head", "boundary_of", "head_of", "type_and_charset"]
 
 # RFC 2046 5.1.1: 1 to 70 characters, not ending in a space. It allows fewer of them than these
 # ("*****" is in wide use), but none that cannot be seen.
 _BOUNDARY = re.compile(r"[ -~]{0,69}[!-~]")
 # RFC 7578 4.7 deprecates the header; these three mean that nothing is encoded (RFC 2045 6.2).
 _IDENTITIES = frozenset({"7bit", "8bit", "binary"})
-
-# Not all that Python knows: its codecs include compressions and quadratic ones, and it keeps every
-# unknown name that it was asked for.
-CHARSETS = frozenset(
-    [
-        *("utf-8", "utf8", "utf-16", "utf-16le", "utf-16be", "us-ascii", "ascii", "latin1"),
-        *(f"iso-8859-{number}" for number in range(1, 17) if number != 12),
-        *(f"windows-{number}" for number in range(1250, 1259)),
-        *("macintosh", "koi8-r", "koi8-u", "shift_jis", "euc-jp", "iso-2022-jp", "euc-kr"),
-        *("gbk", "gb2312", "gb18030", "big5"),
-    ]
-)
-"""The charsets that forms are sent in (WHATWG Encoding 4.2), in lower case."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +65,11 @@ def head_of(lines: Iterable[tuple[str, str]]) -> Head:
     if disposition.kind != "form-data" or disposition.name is None:
         raise ValueError("its Content-Disposition is not form-data with a name")
     filename = None if disposition.filename is None else clean_filename(disposition.filename)
-    type_and_charset = _type_and_charset(headers.get("Content-Type", ""))
-    return Head(headers, disposition.name, filename, *type_and_charset)
+    content_type, charset = type_and_charset(headers.get("Content-Type", ""))
+    return Head(headers, disposition.name, filename, content_type, charset)
 
 
-def _type_and_charset(content_type: str) -> tuple[str, str]:
+def type_and_charset(content_type: str) -> tuple[str, str]:
     """Returns the media type and the charset, or RFC 7578's defaults (4.4 and 5.1.2).
 
     Browsers copy the type of a file from elsewhere: one that is malformed harms nobody.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django_streams.encodings import (
     CBOR,
     JSON,
@@ -141,10 +143,10 @@ FORMATS: tuple[Format, ...] = (
 """Every format there is."""
 
 
-def find_format(content_type: str) -> Format | None:
-    """Returns the format that a Content-Type names, by any of its names, or None."""
+def find_format(content_type: str, formats: Iterable[Format] = FORMATS) -> Format | None:
+    """Returns which of the formats a Content-Type names, by any of its names, or None."""
     media_type = content_type.partition(";")[0].strip().lower()
-    for format in FORMATS:
+    for format in formats:
         if media_type in (name.partition(";")[0] for name in format.media_types):
             return format
     return None

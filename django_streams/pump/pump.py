@@ -206,7 +206,9 @@ class Pump:
                 raise
             ending = await self._fail(_explained(error))
         except (Exception, BaseExceptionGroup) as error:
-            if not (self._is_closing and _is_departure(error)):
+            # The source may hear of it first, from the request's body.
+            has_left = self._is_closing or isinstance(error, ClientDisconnected)
+            if not (has_left and _is_departure(error)):
                 if not isinstance(error, Exception):
                     raise
                 ending = await self._fail(error)

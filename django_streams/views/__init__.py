@@ -1,5 +1,6 @@
 """The views: what a project subclasses and routes."""
 
+from .body import BodyStreamMixin, body_stream, wants_body_stream
 from .mixins import (
     BytesMixin,
     CBORMixin,
@@ -12,9 +13,11 @@ from .mixins import (
     PostcardMixin,
     TextMixin,
 )
-from .stream import EventStreamView, StreamView, refusal
+from .refusal import refusal
+from .stream import EventStreamView, StreamView
 
 __all__ = [
+    "BodyStreamMixin",
     "BytesMixin",
     "CBORMixin",
     "CSVMixin",
@@ -27,5 +30,7 @@ __all__ = [
     "PostcardMixin",
     "StreamView",
     "TextMixin",
+    "body_stream",
     "refusal",
+    "wants_body_stream",
 ]

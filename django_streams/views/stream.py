@@ -13,13 +13,13 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from asgiref.sync import async_to_sync
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import classonlymethod
 from django.views import View
 
-from django_streams.exceptions import NotAcceptable, StreamError
+from django_streams.exceptions import StreamError
 from django_streams.formats import EVENT_STREAM, TEXT, Format, choose_format, find_by_name
 from django_streams.responses import (
     DEFAULT,
@@ -29,23 +29,15 @@ from django_streams.responses import (
     default_error_item,
 )
 
+from .body import BodyStreamMixin
 from .mixins import CSVMixin
+from .refusal import refusal
 
-__all__ = ["EventStreamView", "StreamView", "refusal"]
+__all__ = ["EventStreamView", "StreamView"]
 
 MAX_LAST_EVENT_ID = 1024
 """Bytes of a Last-Event-ID that a view gets to see: ids are names, and this one is whatever a
 client sends."""
-
-
-def refusal(error: StreamError) -> HttpResponse:
-    """Returns the answer to a client's mistake: its status, its message as plain text."""
-    response = HttpResponse(
-        f"{error}\n", status=error.status, content_type="text/plain; charset=utf-8"
-    )
-    if isinstance(error, NotAcceptable):
-        patch_vary_headers(response, ["Accept"])
-    return response
 
 
 class StreamView(View):
@@ -262,7 +254,7 @@ def _decides_without_thread(cls: type[StreamView]) -> bool:
     `setup`, `get`, a hook, a property for an attribute), its author expects Django's thread for
     sync views.
     """
-    ours = {View, StreamView, EventStreamView, CSVMixin, object}
+    ours = {View, StreamView, EventStreamView, CSVMixin, BodyStreamMixin, object}
     deciding = {name for base in ours - {object} for name in vars(base)} - STREAMING_PHASE
     others = [base for base in cls.__mro__ if base not in ours]
     return not any(_is_code(vars(base).get(name)) for base in others for name in deciding)
