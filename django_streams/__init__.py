@@ -3,17 +3,25 @@
 The public names; what they do stands in the modules that define them.
 """
 
+from .body import BodyFile, BodyLimits, BodyStream, Part, Saved
 from .events import Event, EventParser, MessageEvent
 from .exceptions import (
+    BodyTooLarge,
     BrokenOff,
     ClientDisconnected,
     DecodeError,
     EncodeError,
+    HeadersTooLarge,
     ItemTooLarge,
+    MalformedBody,
     NoContent,
     NotAcceptable,
+    PartTooLarge,
+    RequestTimeout,
     StreamError,
+    TooManyParts,
     TruncatedStream,
+    UnsupportedBody,
 )
 from .formats import (
     BYTES,
@@ -53,6 +61,7 @@ from .postcard import (
 from .responses import EventStreamResponse, StreamResponse
 from .sources import Spawn
 from .views import (
+    BodyStreamMixin,
     BytesMixin,
     CBORMixin,
     CSVMixin,
@@ -65,6 +74,8 @@ from .views import (
     PostcardMixin,
     StreamView,
     TextMixin,
+    UploadView,
+    body_stream,
 )
 
 __all__ = [
@@ -94,6 +105,11 @@ __all__ = [
     "U32",
     "U64",
     "U128",
+    "BodyFile",
+    "BodyLimits",
+    "BodyStream",
+    "BodyStreamMixin",
+    "BodyTooLarge",
     "BrokenOff",
     "BytesMixin",
     "CBORMixin",
@@ -109,21 +125,31 @@ __all__ = [
     "EventStreamResponse",
     "EventStreamView",
     "Format",
+    "HeadersTooLarge",
     "ItemTooLarge",
     "JSONArrayMixin",
     "JSONLinesMixin",
     "JSONSequenceMixin",
+    "MalformedBody",
     "MessageEvent",
     "MessagePackMixin",
     "NoContent",
     "NotAcceptable",
+    "Part",
+    "PartTooLarge",
     "PostcardMixin",
+    "RequestTimeout",
+    "Saved",
     "Spawn",
     "StreamError",
     "StreamResponse",
     "StreamView",
     "TextMixin",
+    "TooManyParts",
     "TruncatedStream",
+    "UnsupportedBody",
+    "UploadView",
+    "body_stream",
     "decode",
     "find_format",
 ]

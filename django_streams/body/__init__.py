@@ -2,7 +2,7 @@
 
 from .buffered import RequestSource
 from .content import Content
-from .csrf import find_csrf_token
+from .csrf import CSRF_FIELD, find_csrf_token
 from .limits import LIMITS, BodyLimits, limits_of_settings
 from .multipart import Part
 from .receiving import Aborted, Receiver
@@ -10,6 +10,7 @@ from .saving import Saved, save
 from .stream import BodyFile, BodyStream
 
 __all__ = [
+    "CSRF_FIELD",
     "LIMITS",
     "Aborted",
     "BodyFile",

@@ -86,8 +86,9 @@ class Content:
         `storage` is any Django storage (None: `default_storage`); `digest` the name of a hash, such
         as "sha256". An upload that breaks off leaves no file. The rest is said at `saving.save`.
         """
+        size = self._certain_size()
         return await save(
-            self, name, storage=storage, digest=digest, max_length=max_length, size=self.size
+            self, name, storage=storage, digest=digest, max_length=max_length, size=size
         )
 
     # What messages and limits differ in.
@@ -95,6 +96,10 @@ class Content:
     def _what(self) -> str:
         """Returns what it is, as the messages to a client say it."""
         raise NotImplementedError
+
+    def _certain_size(self) -> int | None:
+        """Returns the size, if nobody can have lied about it."""
+        return None
 
     def _max_read(self) -> int | None:
         """Returns how many bytes may be read at once unless the caller says so; None: any."""

@@ -20,9 +20,9 @@ from django_streams.exceptions import (
 
 from .stream import BodyStream
 
-__all__ = ["find_csrf_token"]
+__all__ = ["CSRF_FIELD", "find_csrf_token"]
 
-FIELD = "csrfmiddlewaretoken"
+CSRF_FIELD = "csrfmiddlewaretoken"
 """What Django's `{% csrf_token %}` calls it."""
 
 MAX_TOKEN = 256
@@ -52,7 +52,7 @@ async def find_csrf_token(body: BodyStream) -> str:
             async for part in parts:
                 if part.is_file:
                     return ""
-                if part.name == FIELD:
+                if part.name == CSRF_FIELD:
                     return (await part.read(MAX_TOKEN)).decode("ascii", "replace")
         return ""
     except (HeadersTooLarge, MalformedBody, PartTooLarge, TooManyParts, UnsupportedBody):

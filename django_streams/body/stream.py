@@ -291,6 +291,9 @@ class BodyStream(Content):
     def _what(self) -> str:
         return "the body"
 
+    def _certain_size(self) -> int | None:
+        return self.size
+
     def _max_read(self) -> int | None:
         limit: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         return limit
@@ -330,6 +333,9 @@ class BodyFile(Content):
 
     def _what(self) -> str:
         return self._body._what()
+
+    def _certain_size(self) -> int | None:
+        return self._body.size
 
     def _max_read(self) -> int | None:
         return self._body._max_read()

@@ -15,6 +15,7 @@ from .mixins import (
 )
 from .refusal import refusal
 from .stream import EventStreamView, StreamView
+from .upload import UploadView
 
 __all__ = [
     "BodyStreamMixin",
@@ -30,6 +31,7 @@ __all__ = [
     "PostcardMixin",
     "StreamView",
     "TextMixin",
+    "UploadView",
     "body_stream",
     "refusal",
     "wants_body_stream",

@@ -1,11 +1,12 @@
-"""`get_asgi_application()`: Django's ASGI handler with the streaming phase.
+"""`StreamingASGIHandler`: Django's ASGI handler with streams, out and in.
 
-    decide:  URL, middleware, view        Django's, untouched
+    receive: URL, unread body             here, for views that take it; else Django's
+    decide:  middleware, view             Django's, untouched
     stream:  release, start, prime, send  here, when the whole middleware chain has returned
 
 The handler keeps the response of each request until its source is closed, whatever a middleware did
 to the content. It also answers the lifespan scope, which Django refuses. It behaves the same on
-Django 5.2, 6.0 and 6.1, and leaves every response that does not stream as it is.
+Django 5.2, 6.0 and 6.1, and leaves every request and response that does not stream as it is.
 """
 
 from __future__ import annotations
@@ -17,48 +18,45 @@ from typing import Any
 
 import django
 from asgiref.sync import sync_to_async
+from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.log import log_response
 
-from .exceptions import BrokenOff, NoContent, StreamError
-from .release import release
-from .responses import StreamResponse
-from .views import refusal
+from django_streams.body import Aborted, BodyStream, Receiver
+from django_streams.exceptions import BrokenOff, NoContent, StreamError
+from django_streams.responses import StreamResponse
+from django_streams.views import refusal, wants_body_stream
 
-__all__ = ["EXCHANGE", "Exchange", "StreamingASGIHandler", "get_asgi_application"]
+from .exchange import EXCHANGE, Exchange
+from .unread import answering, leaves_body_unread, lend_csrf_token
+
+__all__ = ["StreamingASGIHandler", "get_asgi_application"]
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-EXCHANGE = "django_streams.exchange"
-"""The key of a request's scope under which the handler keeps its `Exchange`."""
-
-
-class Exchange:
-    """One request and its answer, from the first byte to the last `finally`."""
-
-    response: StreamResponse | None = None
-    """The stream, if that is the answer."""
-    is_over = False
-    """Whether nobody waits for the answer any more."""
-
-    def prepare(self, request: HttpRequest) -> None:
-        """Is shown the request before anything else sees it."""
-
-    async def aclose(self) -> None:
-        """Waits until nothing of the stream runs any more, and lets nothing start."""
-        self.is_over = True
-        if self.response is not None:
-            await self.response.aclose()
-            await release()  # Of what the source itself has opened.
-
 
 class StreamingASGIHandler(ASGIHandler):
     """Django's handler, which starts streams after the middleware and closes them at the end."""
+
+    def __init__(self, get_urlconf: Callable[[Scope], Any] | None = None) -> None:
+        super().__init__()
+        self._get_urlconf = get_urlconf
+        # Before the `process_view` of any middleware, of which CSRF's is one.
+        self._view_middleware: list[Any] = [self._settle_body, *self._view_middleware]
+
+    def get_urlconf(self, scope: Scope) -> Any:
+        """Returns the URLconf by which a request's view is looked up before its body is read.
+
+        A hook, for a middleware that sets `request.urlconf`: it takes an ASGI scope and returns
+        what the middleware would, or None for ROOT_URLCONF. Where the two differ the right view is
+        called nevertheless, with its body read.
+        """
+        return None if self._get_urlconf is None else self._get_urlconf(scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one connection: HTTP as Django does, and the lifespan of the server."""
@@ -70,12 +68,62 @@ class StreamingASGIHandler(ASGIHandler):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; returns when its source is closed."""
         exchange = scope.get(EXCHANGE) or Exchange()
+        receive_body, answer = receive, send
+        if leaves_body_unread(scope, self.get_urlconf(scope)):
+            receive_body = exchange.receiver = Receiver(receive)
+            answer = answering(exchange.receiver, scope, send)
         try:
-            await super().handle({**scope, EXCHANGE: exchange}, receive, send)
+            await super().handle({**scope, EXCHANGE: exchange}, receive_body, answer)
         finally:
             await exchange.aclose()
         if exchange.response is not None and exchange.response.is_broken_off:
             _close_twisted_request(send)
+
+    # The body.
+
+    async def read_body(self, receive: Receive) -> Any:
+        """Returns the file with the body; in place of one that is left unread, what receives it."""
+        return receive if isinstance(receive, Receiver) else await super().read_body(receive)
+
+    def create_request(self, scope: Mapping[str, Any], body_file: Any) -> Any:
+        """Returns the request and None, or None and a response that refuses it."""
+        request: Any
+        request, refused = super().create_request(scope, body_file)
+        if request is not None and isinstance(body_file, Receiver):
+            request.body_stream = BodyStream(body_file, request.META)
+            request._read_started = True  # To Django the body has been read, by somebody else.
+        return request, refused
+
+    async def listen_for_disconnect(self, receive: Receive) -> None:
+        """Raises `RequestAborted` when the client has left."""
+        if isinstance(receive, Receiver):
+            await receive.listen(super().listen_for_disconnect)
+        else:
+            await super().listen_for_disconnect(receive)
+
+    async def _settle_body(
+        self, request: Any, view: Any, args: Any, kwargs: Any
+    ) -> HttpResponseBase | None:
+        """Runs before all other `process_view`: the view is known for sure, and nobody has asked
+        for the form.
+        """
+        receiver = request.scope[EXCHANGE].receiver
+        if receiver is None:
+            return None
+        try:
+            if wants_body_stream(view):
+                await lend_csrf_token(request, view)
+            else:
+                request._stream = await super().read_body(receiver)
+                request._read_started = False
+                del request.body_stream
+        except StreamError as error:
+            return refusal(error)
+        except RequestAborted:
+            return refusal(Aborted())
+        return None
+
+    # The stages of an answer.
 
     def make_view_atomic(self, view: Callable[..., Any]) -> Callable[..., Any]:
         """Returns the view as Django calls it: async, if it decides without a thread."""
@@ -144,10 +192,16 @@ class StreamingASGIHandler(ASGIHandler):
         return answer
 
 
-def get_asgi_application() -> StreamingASGIHandler:
-    """Returns the ASGI application, for the project's `asgi.py`, in place of Django's."""
+def get_asgi_application(
+    get_urlconf: Callable[[Scope], Any] | None = None,
+) -> StreamingASGIHandler:
+    """Returns the ASGI application, for the project's `asgi.py`, in place of Django's.
+
+    `get_urlconf(scope)` is for projects whose middleware sets `request.urlconf`: see
+    `StreamingASGIHandler.get_urlconf`.
+    """
     django.setup(set_prefix=False)
-    return StreamingASGIHandler()
+    return StreamingASGIHandler(get_urlconf)
 
 
 async def _deliver(response: StreamResponse, send: Send) -> None:
