@@ -5,6 +5,8 @@
     streams.W001   a streaming view is routed, but ASGI_APPLICATION is not from django_streams.asgi
     streams.W002   a streaming view is routed, but the project is only set up for WSGI
 
+A streaming view is one that streams out, or takes its body as a stream.
+
 Ids are never reused.
 """
 
@@ -20,10 +22,11 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
 from .asgi import StreamingASGIHandler
+from .body import LIMITS, check_limit
 from .conf import conf, seconds
 from .formats import Format, is_choice
 from .responses import Default
-from .views import CSVMixin, StreamView
+from .views import BodyStreamMixin, CSVMixin, StreamView, wants_body_stream
 
 __all__ = ["check_server", "check_settings", "check_views"]
 
@@ -40,8 +43,9 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 def check_views(**kwargs: Any) -> list[CheckMessage]:
     """streams.E002: the routed views."""
     messages: list[CheckMessage] = []
-    for view, options in _streaming_views():
-        messages += [Error(fault, obj=view, id="streams.E002") for fault in _faults(view, options)]
+    for callback in _streaming_views():
+        view = getattr(callback, "view_class", callback)
+        messages += [Error(fault, obj=view, id="streams.E002") for fault in _faults(callback)]
     return [message for n, message in enumerate(messages) if message not in messages[:n]]
 
 
@@ -63,16 +67,35 @@ def check_server(**kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(
             f"Streaming views are routed, but ASGI_APPLICATION, {settings.ASGI_APPLICATION!r}, is "
-            "not from django_streams.asgi: errors before the first item cannot become HTTP errors "
-            "there.",
+            "not from django_streams.asgi: there a request body is received whole before its view "
+            "is called, and errors before the first item cannot become HTTP errors.",
             hint="In your asgi.py: from django_streams.asgi import get_asgi_application",
             id="streams.W001",
         )
     ]
 
 
-def _faults(view: type[StreamView], options: dict[str, Any]) -> Iterator[str]:
+def _faults(callback: Any) -> Iterator[str]:
     """Yields what is wrong with a view class and the options that `as_view()` was given."""
+    view: Any = getattr(callback, "view_class", None)
+    options = getattr(callback, "view_initkwargs", {})
+    if _is_kind(view, StreamView):
+        yield from _faults_of_stream(view, options)
+    if _is_kind(view, BodyStreamMixin):
+        yield from _faults_of_limits(view, options)
+
+
+def _faults_of_limits(view: type[Any], options: dict[str, Any]) -> Iterator[str]:
+    for limit in LIMITS:
+        value = options.get(limit, getattr(view, limit))
+        if not isinstance(value, Default | property):
+            try:
+                check_limit(view.__qualname__, limit, value)
+            except ImproperlyConfigured as error:
+                yield str(error)
+
+
+def _faults_of_stream(view: type[StreamView], options: dict[str, Any]) -> Iterator[str]:
     name = view.__qualname__
 
     def attribute(name: str) -> Any:
@@ -109,16 +132,21 @@ def _misfits(name: str, formats: Iterable[Any], item_type: Any) -> Iterator[str]
                 yield f"{name} cannot stream {error}"
 
 
-def _streaming_views() -> list[tuple[type[StreamView], dict[str, Any]]]:
-    """Returns the streaming views that the project routes: class and options of `as_view()`."""
+def _streaming_views() -> list[Any]:
+    """Returns the streaming views that the project routes, as functions."""
     if not getattr(settings, "ROOT_URLCONF", None):
         return []
-    found = []
-    for pattern in _patterns(get_resolver()):
-        cls = getattr(pattern.callback, "view_class", None)
-        if isinstance(cls, type) and issubclass(cls, StreamView):
-            found.append((cls, getattr(pattern.callback, "view_initkwargs", {})))
-    return found
+    callbacks = [pattern.callback for pattern in _patterns(get_resolver())]
+    return [
+        callback
+        for callback in callbacks
+        if wants_body_stream(callback)
+        or _is_kind(getattr(callback, "view_class", None), StreamView)
+    ]
+
+
+def _is_kind(view: Any, kind: type[Any]) -> bool:
+    return isinstance(view, type) and issubclass(view, kind)
 
 
 def _patterns(resolver: URLResolver) -> Iterator[URLPattern]:

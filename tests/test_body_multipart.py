@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_streams import StreamError
-from django_streams.body import multipart_headers
+from django_streams.body.content import CHARSETS
 from django_streams.body.multipart import PartLimits, parts
 from django_streams.exceptions import (
     HeadersTooLarge,
@@ -484,7 +484,7 @@ async def test_text_that_cannot_be_decoded_is_refused(charset, error):
             await part.text()
 
 
-@pytest.mark.parametrize("charset", sorted(content.CHARSETS))
+@pytest.mark.parametrize("charset", sorted(CHARSETS))
 def test_python_knows_every_charset(charset):
     assert "a".encode(charset).decode(charset) == "a"
 

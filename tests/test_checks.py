@@ -5,8 +5,16 @@ from django.core.checks import run_checks
 from django.http import HttpResponse
 from django.test import override_settings
 from django.urls import include, path
+from django.views import View
 
-from django_streams import JSONL, EventStreamView, StreamView
+from django_streams import (
+    JSONL,
+    BodyStreamMixin,
+    EventStreamView,
+    StreamView,
+    UploadView,
+    body_stream,
+)
 from django_streams.checks import check_server, check_settings, check_views
 
 pytestmark = pytest.mark.urls(__name__)
@@ -50,6 +58,33 @@ class WrongSeconds(Right):
     first_item_seconds = "long"
 
 
+class WrongLimit(BodyStreamMixin, View):
+    max_size = "1 GiB"
+
+    async def post(self, request):
+        return HttpResponse()
+
+
+class NoIdleSeconds(WrongLimit):
+    max_size = None
+    idle_seconds = 0
+
+
+class RightLimits(WrongLimit):
+    max_size = None
+    max_parts = 3
+    min_rate = 1
+
+    @property
+    def max_item(self):
+        return 3
+
+
+@body_stream
+async def count(request):
+    return HttpResponse()
+
+
 class OfItsOwn(Right):
     @property
     def heartbeat(self):
@@ -67,6 +102,8 @@ class OfItsOwn(Right):
 urlpatterns = [
     path("", include([path("right/", Right.as_view())])),
     path("own/", OfItsOwn.as_view()),
+    path("limits/", RightLimits.as_view()),
+    path("count/", count),
 ]
 
 
@@ -88,6 +125,8 @@ def test_a_project_without_faults_has_no_messages():
         (OneFormat, "OneFormat.formats is Format("),
         (WrongHeartbeat, "WrongHeartbeat.heartbeat is 0; it takes a positive number of seconds"),
         (WrongSeconds, "WrongSeconds.first_item_seconds is 'long'"),
+        (WrongLimit, "WrongLimit.max_size is '1 GiB'; it takes a positive whole number of bytes"),
+        (NoIdleSeconds, "NoIdleSeconds.idle_seconds is 0; it takes a positive number of seconds"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -128,6 +167,15 @@ class router:  # noqa: N801 - An object as Channels' ProtocolTypeRouter is one.
     from tests.asgi import application
 
     application_mapping = {"http": application}
+
+
+@pytest.mark.parametrize("view", [count, UploadView.as_view()], ids=["function", "class"])
+def test_a_view_that_takes_its_body_as_a_stream_is_a_streaming_view(view):
+    urls = type("urls", (), {"urlpatterns": [path("", view)]})
+    with override_settings(ROOT_URLCONF=urls, ASGI_APPLICATION=f"{__name__}.djangos"):
+        [warning] = check_server()
+    assert warning.id == "streams.W001"
+    assert "a request body is received whole before its view is called" in warning.msg
 
 
 def test_a_project_without_streaming_views_is_not_warned():

@@ -3,7 +3,7 @@
 from .buffered import RequestSource
 from .content import Content
 from .csrf import CSRF_FIELD, find_csrf_token
-from .limits import LIMITS, BodyLimits, limits_of_settings
+from .limits import LIMITS, BodyLimits, check_limit, limits_of_settings
 from .multipart import Part
 from .receiving import Aborted, Receiver
 from .saving import Saved, save
@@ -21,6 +21,7 @@ __all__ = [
     "Receiver",
     "RequestSource",
     "Saved",
+    "check_limit",
     "find_csrf_token",
     "limits_of_settings",
     "save",

@@ -9,7 +9,7 @@ from django_streams.conf import amount, conf, seconds
 
 from .multipart import PartLimits
 
-__all__ = ["LIMITS", "BodyLimits", "limits_of_settings"]
+__all__ = ["LIMITS", "BodyLimits", "check_limit", "limits_of_settings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class BodyLimits(PartLimits):
     """Bytes of an item of a body that is read item by item."""
     idle_seconds: float | None
     """Seconds for which the client may send nothing while it is waited for; None: any time."""
-    min_rate: float | None
+    min_rate: int | None
     """Bytes per second that the client has to send on average, once it has been waited for for 20
     seconds in all; None: any rate."""
 
@@ -31,22 +31,22 @@ LIMITS = tuple(sorted(field.name for field in fields(BodyLimits)))
 """Their names. The setting of each is in upper case and begins with BODY_."""
 
 _NONE_IS_ALLOWED = {"max_size", "max_part_size", "idle_seconds", "min_rate"}
+_UNITS = {"max_parts": "parts", "max_headers": "headers", "min_rate": "bytes per second"}
 
 
-def limits_of_settings(owner: str = "", **chosen: Any) -> BodyLimits:
+def limits_of_settings(owner: str = "", /, **chosen: Any) -> BodyLimits:
     """Returns the limits that the settings name, but for those that are given.
 
     Raises `ImproperlyConfigured` for a wrong value, which it calls one of `owner`.
     """
-    given = {name: _checked(owner, name, value) for name, value in chosen.items()}
+    given = {name: check_limit(owner, name, value) for name, value in chosen.items()}
     others = {name: getattr(conf, f"body_{name}") for name in LIMITS if name not in given}
     return BodyLimits(**given, **others)
 
 
-def _checked(owner: str, name: str, value: Any) -> Any:
-    label, optional = f"{owner}.{name}" if owner else name, name in _NONE_IS_ALLOWED
+def check_limit(owner: str, name: str, value: Any) -> Any:
+    """Returns the value of a limit; raises `ImproperlyConfigured` for a wrong one."""
+    label, optional = f"{owner}.{name}", name in _NONE_IS_ALLOWED
     if name == "idle_seconds":
         return seconds(label, value, optional=optional)
-    unit = "bytes per second" if name == "min_rate" else "bytes"
-    unit = name.removeprefix("max_") if name in {"max_parts", "max_headers"} else unit
-    return amount(label, value, unit=unit, optional=optional)
+    return amount(label, value, unit=_UNITS.get(name, "bytes"), optional=optional)

@@ -20,7 +20,14 @@ from django.utils.decorators import classonlymethod
 from django.utils.functional import classproperty
 from django.views import View
 
-from django_streams.body import LIMITS, BodyLimits, BodyStream, RequestSource, limits_of_settings
+from django_streams.body import (
+    LIMITS,
+    BodyLimits,
+    BodyStream,
+    RequestSource,
+    check_limit,
+    limits_of_settings,
+)
 from django_streams.exceptions import StreamError
 from django_streams.responses import DEFAULT, Default
 
@@ -52,6 +59,8 @@ def body_stream(view: ViewFunction | None = None, /, **limits: Any) -> Any:
     if view is None:
         return partial(body_stream, **limits)
     name = getattr(view, "__qualname__", "body_stream")
+    for limit, value in limits.items():
+        check_limit(name, limit, value)
 
     def get_limits() -> BodyLimits:
         return limits_of_settings(name, **limits)
@@ -93,7 +102,7 @@ class BodyStreamMixin:
     """Bytes of an item, where the body is read by `items()`."""
     idle_seconds: float | Default | None = DEFAULT
     """For how long the client may send nothing while the view waits; None: for ever. 408."""
-    min_rate: float | Default | None = DEFAULT
+    min_rate: int | Default | None = DEFAULT
     """Bytes per second that the client has to reach on average, once the view has waited for 20
     seconds in all; None: any rate. 408."""
 
