@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -63,21 +63,29 @@ class StreamClient(AsyncClient):
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str, *args: Any, **kwargs: Any
+        self,
+        method: str,
+        path: str,
+        *args: Any,
+        body: AsyncIterable[bytes] | None = None,
+        **kwargs: Any,
     ) -> AsyncIterator[OpenStream]:
         """Opens a stream; on leaving the block the client disconnects, if the stream has not ended.
 
-        Takes what the client's `get()`, `post()` and so on take: `data`, `headers`, `query_params`.
-        Cookies are sent and kept, so `force_login()` works.
+        Takes what the client's `get()`, `post()` and so on take: `data`, `headers`, `query_params`;
+        or instead of `data` a `body`, which is sent chunk by chunk as the view reads it. Cookies
+        are sent and kept, so `force_login()` works.
         """
         defaults: Any = self.defaults
         factory = AsyncRequestFactory(**defaults)
         factory.cookies = self.cookies
         request = getattr(factory, method.lower())(path, *args, **kwargs)
         exchange = _TestExchange(enforces_csrf=self._enforces_csrf)
-        stream = OpenStream(
-            request.scope | {EXCHANGE: exchange}, request.body, exchange, self._timeout
-        )
+        scope = request.scope | {EXCHANGE: exchange}
+        if body is not None:
+            scope["headers"] = [*scope["headers"], (b"transfer-encoding", b"chunked")]
+        chunks = _once(request.body) if body is None else aiter(body)
+        stream = OpenStream(scope, chunks, exchange, self._timeout)
         with _old_connections.left_open():
             try:
                 await stream.open(self._application or StreamingASGIHandler())
@@ -94,7 +102,9 @@ class OpenStream:
     Iterating it yields the remaining items; for event streams, `MessageEvent`s.
     """
 
-    def __init__(self, scope: Message, body: bytes, exchange: Exchange, timeout: float) -> None:
+    def __init__(
+        self, scope: Message, body: AsyncIterator[bytes], exchange: Exchange, timeout: float
+    ) -> None:
         self.status_code = 0
         self.headers: CaseInsensitiveMapping[str] = CaseInsensitiveMapping({})
         self.cookies: list[str] = []
@@ -102,7 +112,9 @@ class OpenStream:
         self.is_complete = False
         """Whether the body came to its regular end."""
         self._scope = scope
-        self._body: bytes | None = body
+        self._body = body
+        self._next: asyncio.Future[bytes | None] | None = None
+        self._is_sent = False
         self._exchange = exchange
         self._timeout = timeout
         self._messages: asyncio.Queue[Message] = asyncio.Queue(
@@ -224,25 +236,46 @@ class OpenStream:
         return None
 
     async def _receive(self) -> Message:
-        if self._body is not None:
-            body, self._body = self._body, None
-            return {"type": "http.request", "body": body, "more_body": False}
-        await self._left.wait()
-        return {"type": "http.disconnect"}
+        if self._is_sent:
+            await self._left.wait()
+            return {"type": "http.disconnect"}
+        if self._next is None:
+            self._next = asyncio.ensure_future(_next(self._body))
+        await self._wait_for(self._next)  # A `receive()` that is cancelled loses nothing.
+        if self._left.is_set():
+            self._next.cancel()
+            return {"type": "http.disconnect"}
+        chunk, self._next = self._next.result(), None
+        self._is_sent = chunk is None
+        return {"type": "http.request", "body": chunk or b"", "more_body": not self._is_sent}
 
     async def _send(self, message: Message) -> None:
         if self._left.is_set():
             return
-        putting: asyncio.Future[Any] = asyncio.ensure_future(self._messages.put(message))
-        leaving: asyncio.Future[Any] = asyncio.ensure_future(self._left.wait())
+        putting: asyncio.Future[None] = asyncio.ensure_future(self._messages.put(message))
         try:
-            await asyncio.wait([putting, leaving], return_when=asyncio.FIRST_COMPLETED)
+            await self._wait_for(putting)
         finally:
             putting.cancel()
+
+    async def _wait_for(self, future: asyncio.Future[Any]) -> None:
+        """Waits until it is done, or the client leaves."""
+        leaving: asyncio.Future[Any] = asyncio.ensure_future(self._left.wait())
+        try:
+            await asyncio.wait([future, leaving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
             leaving.cancel()
 
     def _format(self) -> Any:
         return find_format(self.headers.get("Content-Type", "")) or TEXT
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(chunks, None)
 
 
 class _TestExchange(Exchange):

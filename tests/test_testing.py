@@ -10,7 +10,14 @@ from django.test import TestCase, override_settings
 from django.urls import path
 from django.views.decorators.csrf import csrf_protect
 
-from django_streams import JSONL, MSGPACK, EventStreamView, StreamView
+from django_streams import (
+    JSONL,
+    MSGPACK,
+    BodyStreamMixin,
+    EventStreamView,
+    StreamView,
+    body_stream,
+)
 from django_streams.testing import StreamClient, StreamEnded
 from tests.kennel.models import Dog
 
@@ -37,6 +44,20 @@ class Leaking(EventStreamView):
             await asyncio.Event().wait()
         finally:
             await self.release.wait()
+
+
+class Echo(BodyStreamMixin, StreamView):
+    http_method_names = ["post"]
+
+    async def stream(self):
+        async for chunk in self.request.body_stream:
+            yield chunk.decode().upper()
+
+
+@body_stream
+async def received(request):
+    chunks = [chunk async for chunk in request.body_stream]
+    return HttpResponse(b"|".join(chunks))
 
 
 class Items(StreamView):
@@ -87,6 +108,8 @@ def cookie(request):
 
 
 urlpatterns = [
+    path("echo/", Echo.as_view()),
+    path("received/", received),
     path("endless/", Endless.as_view()),
     path("leaking/", Leaking.as_view()),
     path("items/", Items.as_view()),
@@ -235,3 +258,47 @@ class WithDjangosTestCase(TestCase):
             await stream.event()
             await stream.disconnect()
             stream.assert_closed()
+
+
+async def test_a_body_is_sent_as_the_view_reads_it():
+    chunks = asyncio.Queue()
+    chunks.put_nowait(b"a")
+
+    async def body():
+        while chunk := await chunks.get():
+            yield chunk
+
+    async with StreamClient().stream("POST", "/echo/", body=body()) as stream:
+        assert await stream.chunk() == b"A"
+        chunks.put_nowait(b"b")
+        assert await stream.chunk() == b"B"
+        chunks.put_nowait(b"")
+        assert await stream.read() == b""
+        assert stream.is_complete
+
+
+async def test_a_body_comes_in_the_chunks_it_was_given_in():
+    async def body():
+        yield b"ab"
+        yield b"c"
+
+    async with StreamClient().stream("POST", "/received/", body=body()) as stream:
+        assert await stream.read() == b"ab|c"
+
+
+async def test_a_client_leaves_in_the_middle_of_its_body():
+    async def body():
+        yield b"a"
+        await asyncio.Event().wait()
+
+    async with StreamClient().stream("POST", "/echo/", body=body()) as stream:
+        assert await stream.chunk() == b"A"
+        await stream.disconnect()
+        stream.assert_closed()
+
+
+async def test_data_reaches_a_view_that_takes_its_body_as_a_stream():
+    async with StreamClient().stream(
+        "POST", "/received/", data=b"abc", content_type="text/plain"
+    ) as stream:
+        assert await stream.read() == b"abc"
