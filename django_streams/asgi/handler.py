@@ -69,7 +69,7 @@ class StreamingASGIHandler(ASGIHandler):
         """Answers one request; returns when its source is closed."""
         exchange = scope.get(EXCHANGE) or Exchange()
         receive_body, answer = receive, send
-        if leaves_body_unread(scope, self.get_urlconf(scope)):
+        if leaves_body_unread(scope, self.get_urlconf):
             receive_body = exchange.receiver = Receiver(receive)
             answer = answering(exchange.receiver, scope, send)
         try:

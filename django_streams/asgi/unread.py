@@ -29,13 +29,13 @@ Scope = Mapping[str, Any]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
-def leaves_body_unread(scope: Scope, urlconf: Any) -> bool:
+def leaves_body_unread(scope: Scope, get_urlconf: Callable[[Any], Any]) -> bool:
     """Whether a request has a body, and is for a view that takes it unread."""
     if not _has_body(scope):
         return False
+    urlconf = get_urlconf(scope) or settings.ROOT_URLCONF
     path: str = scope["path"]
     path = path.removeprefix(get_script_prefix(scope).rstrip("/"))
-    urlconf = urlconf or settings.ROOT_URLCONF
     try:
         with _language_of(path, urlconf):
             return wants_body_stream(get_resolver(urlconf).resolve(path).func)

@@ -38,7 +38,9 @@ class Patience:
 
     async def wait(self, next_chunk: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
         """Returns the next chunk, or None at the end."""
-        loop = self._loop = self._loop or asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # Under WSGI each `async_to_sync` has a loop of its own.
+            self._loop, self._timer = loop, None
         task = self._waiting = asyncio.current_task()
         cancellations = task.cancelling() if task is not None else 0
         self._waits_since = loop.time()
