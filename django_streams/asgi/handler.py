@@ -43,6 +43,9 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 class StreamingASGIHandler(ASGIHandler):
     """Django's handler, which starts streams after the middleware and closes them at the end."""
 
+    # Django's handler of static files derives from a handler without calling its __init__.
+    _get_urlconf: Callable[[Scope], Any] | None = None
+
     def __init__(self, get_urlconf: Callable[[Scope], Any] | None = None) -> None:
         super().__init__()
         self._get_urlconf = get_urlconf

@@ -41,10 +41,12 @@ async def find_csrf_token(body: BodyStream) -> str:
     seen: list[bytes] = []
 
     async def beginning() -> AsyncGenerator[bytes, None]:
+        left = LOOKED_AT
         async for chunk in body:
             seen.append(chunk)
             yield chunk
-            if sum(map(len, seen)) >= LOOKED_AT:
+            left -= len(chunk)
+            if left <= 0:
                 return
 
     try:
