@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 __all__ = [
+    "BodyAborted",
     "BodyTooLarge",
     "BrokenOff",
     "ClientDisconnected",
@@ -127,6 +128,16 @@ class ClientDisconnected(StreamError):
     """
 
     status = 499
+
+
+class BodyAborted(ClientDisconnected):
+    """The client left before the body of its request had come whole.
+
+    What is raised is Django's `RequestAborted`, too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the client left before its body was whole")
 
 
 class NoContent(Exception):

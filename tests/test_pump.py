@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 
 from django_streams import BrokenOff, ClientDisconnected, NoContent, Spawn
+from django_streams.exceptions import BodyAborted
 from django_streams.pump import Pump, PumpOptions, drive
 from django_streams.sources import open_source
 
@@ -554,6 +555,31 @@ async def test_send_raises_also_if_the_reader_closes_its_side_first():
     await aiter(pump).aclose()
     assert await pump.aclose()
     assert raised == [ClientDisconnected]
+
+
+@pytest.mark.parametrize("items", [(), (b"a",)], ids=["at once", "midway"])
+@pytest.mark.parametrize(
+    "error",
+    [BodyAborted(), BaseExceptionGroup("", [BodyAborted()])],
+    ids=["alone", "in a group"],
+)
+async def test_a_source_that_hears_from_its_request_that_the_client_has_left_has_not_failed(
+    error, items, witness
+):
+    pump = await primed(failing(error, *items), record=witness.record, report=witness.report)
+    with pytest.raises(BrokenOff):
+        async for _ in pump:
+            pass
+    assert witness.reported == []
+
+
+async def test_another_streams_client_is_no_excuse(witness):
+    source = failing(ClientDisconnected("of another stream"), b"a")
+    pump = await primed(source, record=witness.record, report=witness.report)
+    with pytest.raises(BrokenOff):
+        async for _ in pump:
+            pass
+    assert len(witness.reported) == 1
 
 
 @pytest.mark.parametrize("is_iterated", [True, False])

@@ -21,7 +21,7 @@ from typing import Any
 
 from django.core.exceptions import RequestAborted
 
-from django_streams.exceptions import ClientDisconnected
+from django_streams.exceptions import BodyAborted
 
 __all__ = ["Aborted", "Receive", "Receiver"]
 
@@ -42,11 +42,8 @@ LINGER_SECONDS, LINGER_BYTES = 2, 2**26
 it to see the answer (RFC 9112 9.6): 64 MiB is half a second of a fast network."""
 
 
-class Aborted(ClientDisconnected, RequestAborted):
+class Aborted(BodyAborted, RequestAborted):
     """The client left before its body was whole: Django's exception, and a stream's."""
-
-    def __init__(self) -> None:
-        super().__init__("the client left before its body was whole")
 
 
 class Receiver:

@@ -21,7 +21,7 @@ from time import monotonic, sleep
 from typing import Any, ClassVar
 
 from django_streams.buffer import Buffer
-from django_streams.exceptions import BrokenOff, ClientDisconnected
+from django_streams.exceptions import BodyAborted, BrokenOff, ClientDisconnected
 
 from .options import Encode, Feed, Open, PumpOptions, Push
 
@@ -206,9 +206,7 @@ class Pump:
                 raise
             ending = await self._fail(_explained(error))
         except (Exception, BaseExceptionGroup) as error:
-            # The source may hear of it first, from the request's body.
-            has_left = self._is_closing or isinstance(error, ClientDisconnected)
-            if not (has_left and _is_departure(error)):
+            if not _is_departure(error, is_closing=self._is_closing):
                 if not isinstance(error, Exception):
                     raise
                 ending = await self._fail(error)
@@ -329,11 +327,14 @@ class Pump:
         return self._task is not None and self._task.cancelling() > 0
 
 
-def _is_departure(error: BaseException) -> bool:
-    """Whether a closing source has said nothing but that it was told to end."""
+def _is_departure(error: BaseException, *, is_closing: bool) -> bool:
+    """Whether a source says nothing but that it was told to end, or has heard of it first: the one
+    that reads its request's body.
+    """
     if isinstance(error, BaseExceptionGroup):
-        return all(map(_is_departure, error.exceptions))
-    return isinstance(error, (ClientDisconnected, GeneratorExit, asyncio.CancelledError))
+        return all(_is_departure(each, is_closing=is_closing) for each in error.exceptions)
+    told = (ClientDisconnected, GeneratorExit, asyncio.CancelledError) if is_closing else ()
+    return isinstance(error, (BodyAborted, *told))
 
 
 def _explained(error: asyncio.CancelledError) -> RuntimeError:
