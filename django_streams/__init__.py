@@ -58,7 +58,7 @@ from .postcard import (
     U128,
     Char,
 )
-from .responses import EventStreamResponse, StreamResponse
+from .responses import EventStreamResponse, FileStreamResponse, StreamResponse
 from .sources import Spawn
 from .views import (
     BodyStreamMixin,
@@ -67,6 +67,7 @@ from .views import (
     CSVMixin,
     DioxusMixin,
     EventStreamView,
+    FileStreamView,
     JSONArrayMixin,
     JSONLinesMixin,
     JSONSequenceMixin,
@@ -124,6 +125,8 @@ __all__ = [
     "EventParser",
     "EventStreamResponse",
     "EventStreamView",
+    "FileStreamResponse",
+    "FileStreamView",
     "Format",
     "HeadersTooLarge",
     "ItemTooLarge",

@@ -9,6 +9,7 @@ use, and is found by a system check at start-up.
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 from django.conf import settings
@@ -120,6 +121,29 @@ class Conf:
         """
         unit = "bytes per second"
         return self._amount("BODY_MIN_RATE", 240, unit=unit, optional=True)
+
+    @property
+    def x_sendfile(self) -> bool:
+        """Whether the web server sends local files, named by X-Sendfile: Apache's, lighttpd's."""
+        value = self._get("X_SENDFILE", False)
+        if not isinstance(value, bool):
+            raise ImproperlyConfigured(f'STREAMS["X_SENDFILE"] is {value!r}; it takes a bool.')
+        return value
+
+    @property
+    def x_accel_redirect(self) -> dict[str, str]:
+        """The folders whose files nginx sends, each with the URL of its internal location."""
+        value = self._get("X_ACCEL_REDIRECT", {})
+        is_mapping = isinstance(value, dict) and all(
+            isinstance(folder, str | os.PathLike) and isinstance(url, str) and url.endswith("/")
+            for folder, url in value.items()
+        )
+        if not is_mapping:
+            raise ImproperlyConfigured(
+                f'STREAMS["X_ACCEL_REDIRECT"] is {value!r}; it takes a dict of folders and the '
+                'URLs, with a slash at the end, by which nginx knows them: {"/srv/media": "/m/"}.'
+            )
+        return {os.fspath(folder): url for folder, url in value.items()}
 
     def check(self) -> None:
         """Raises `ImproperlyConfigured` for a setting that is unknown or wrong."""

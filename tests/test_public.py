@@ -35,6 +35,8 @@ def test_the_public_names_are_these():
         "F32",
         "F64",
         "FORMATS",
+        "FileStreamResponse",
+        "FileStreamView",
         "Format",
         "HeadersTooLarge",
         "I128",

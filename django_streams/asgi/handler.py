@@ -27,7 +27,8 @@ from django.utils.log import log_response
 
 from django_streams.body import Aborted, BodyStream, Receiver
 from django_streams.exceptions import BrokenOff, NoContent, StreamError
-from django_streams.responses import StreamResponse
+from django_streams.release import release
+from django_streams.responses import FileStreamResponse, StreamResponse
 from django_streams.views import refusal, wants_body_stream
 
 from .exchange import EXCHANGE, Exchange
@@ -145,6 +146,8 @@ class StreamingASGIHandler(ASGIHandler):
         exchange: Exchange = request.scope[EXCHANGE]
         exchange.prepare(request)
         response: HttpResponseBase = await super().get_response_async(request)
+        if isinstance(response, FileStreamResponse):
+            await release()  # Reading on needs neither the thread nor a connection.
         if not isinstance(response, StreamResponse):
             return response
         response.attach(request, type(self))
@@ -158,7 +161,7 @@ class StreamingASGIHandler(ASGIHandler):
 
     async def send_response(self, response: HttpResponseBase, send: Send) -> None:
         """Sends the response; one that is broken off without the final message."""
-        if not isinstance(response, StreamResponse):
+        if not isinstance(response, StreamResponse | FileStreamResponse):
             await super().send_response(response, send)
             return
         deliver = _deliver if response.has_own_content else super().send_response
@@ -167,7 +170,8 @@ class StreamingASGIHandler(ASGIHandler):
         except BrokenOff:
             response.is_broken_off = True
         finally:
-            await response.aclose()
+            if isinstance(response, StreamResponse):
+                await response.aclose()
 
     async def _started(self, request: Any, response: StreamResponse) -> HttpResponseBase:
         answer: HttpResponseBase
@@ -207,7 +211,7 @@ def get_asgi_application(
     return StreamingASGIHandler(get_urlconf)
 
 
-async def _deliver(response: StreamResponse, send: Send) -> None:
+async def _deliver(response: StreamResponse | FileStreamResponse, send: Send) -> None:
     """Sends a stream as Django would, but no chunk in pieces, and with nothing in between.
 
     A reader of frames may rely on a message for each, and every layer costs as much as an event.
@@ -217,6 +221,9 @@ async def _deliver(response: StreamResponse, send: Send) -> None:
     headers += [(b"Set-Cookie", cookie.encode("ascii")) for cookie in cookies]
     start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
     await send(start)
+    if isinstance(response, FileStreamResponse) and (path := response.path_for_server):
+        await send({"type": "http.response.pathsend", "path": path})
+        return
 
     def write(chunk: bytes) -> Awaitable[None]:
         return send({"type": "http.response.body", "body": chunk, "more_body": True})

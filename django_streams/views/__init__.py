@@ -1,6 +1,7 @@
 """The views: what a project subclasses and routes."""
 
 from .body import BodyStreamMixin, body_stream, wants_body_stream
+from .file import FileStreamView
 from .mixins import (
     BytesMixin,
     CBORMixin,
@@ -24,6 +25,7 @@ __all__ = [
     "CSVMixin",
     "DioxusMixin",
     "EventStreamView",
+    "FileStreamView",
     "JSONArrayMixin",
     "JSONLinesMixin",
     "JSONSequenceMixin",

@@ -1,0 +1,43 @@
+"""How a Content-Disposition is written (RFC 6266, RFC 8187).
+
+Django's `content_disposition_header` writes a name that is not ASCII as `filename*` alone, which
+leaves clients that know only `filename` without any, and fails for what is no UTF-8.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import quote
+
+__all__ = ["disposition_header"]
+
+# RFC 8187 3.2.1: attr-char, beside letters and digits.
+_ATTR_CHARS = "!#$&+-.^_`|~"
+# RFC 6266 appendix D: browsers read escapes in `filename`, and quotes and backslashes differently.
+_UNSAFE = re.compile(r'[^\x20-\x7e]|["\\%]')
+
+
+def disposition_header(filename: str | None, *, as_attachment: bool) -> str | None:
+    """Returns the header for a file of that name; None if it would say nothing.
+
+    Without directories and control characters, whatever the name has of them. A name that cannot
+    stand in `filename` as it is gets a `filename*` besides, which goes before it (RFC 6266 4.3).
+    """
+    kind = "attachment" if as_attachment else "inline"
+    name = _cleaned(filename or "")
+    if not name:
+        return kind if as_attachment else None
+    letters = unicodedata.normalize("NFKD", name)  # Accents apart, to be left out.
+    plain = "".join(char for char in letters if not unicodedata.combining(char))
+    ascii_name = _UNSAFE.sub("_", plain)
+    header = f'{kind}; filename="{ascii_name}"'
+    if ascii_name == name:
+        return header
+    return f"{header}; filename*=UTF-8''{quote(name, safe=_ATTR_CHARS)}"
+
+
+def _cleaned(name: str) -> str:
+    """Returns the name without directories, controls and lone surrogates."""
+    name = re.split(r"[/\\]", name)[-1]
+    return "".join(char for char in name if unicodedata.category(char) not in {"Cc", "Cs"}).strip()

@@ -1,0 +1,111 @@
+"""`FileStreamView`: downloads, with conditions and ranges."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import AsyncIterable
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.core.exceptions import ImproperlyConfigured
+from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.views import View
+
+from django_streams.files import open_beneath
+from django_streams.formats import BYTES
+from django_streams.responses import FileStreamResponse, StreamResponse
+
+__all__ = ["FileStreamView"]
+
+
+class FileStreamView(View):
+    """A view that sends a file. A subclass has a `get_file()`, or a `root`:
+
+        class InvoicePDF(LoginRequiredMixin, FileStreamView):
+            as_attachment = True
+
+            def get_file(self):
+                return get_object_or_404(Invoice, pk=self.kwargs["pk"]).pdf
+
+        path("manuals/<path:path>", FileStreamView.as_view(root=BASE_DIR / "manuals"))
+
+    `get_file()` may return whatever `FileStreamResponse` takes. What is not there is 404.
+    """
+
+    http_method_names: list[str] = ["get", "head", "options"]
+
+    root: str | os.PathLike[str] | None = None
+    """The folder whose files are sent, by the URL's `path`; it is not left, not by a symbolic link
+    either, and nothing in it is listed."""
+    shows_dot_files = False
+    """Whether files and folders in `root` whose names begin with a dot are sent, too."""
+    as_attachment = False
+    """Whether a browser is to save the file."""
+    filename: str | None = None
+    """As what; None: the file's own name."""
+    content_type: str | None = None
+    """The media type; None: guessed from the file's own name."""
+
+    # The hooks, sync or async.
+
+    def get_file(self) -> Any:
+        """Returns the file; raises `FileNotFoundError` or `Http404` if there is none."""
+        if self.root is None:
+            raise ImproperlyConfigured(
+                f"{type(self).__qualname__} has neither a get_file() nor a root to take files from."
+            )
+        return open_beneath(self.root, self.kwargs["path"], dot_files=self.shows_dot_files)
+
+    def get_as_attachment(self) -> Any:
+        """Returns whether a browser is to save the file."""
+        return self.as_attachment
+
+    def get_filename(self) -> Any:
+        """Returns as what it is saved, or None."""
+        return self.filename
+
+    def get_content_type(self) -> Any:
+        """Returns the media type, or None."""
+        return self.content_type
+
+    def get_redirect_url(self, file: Any) -> Any:
+        """Returns where a client gets the file instead, or None: for example `file.url`, where a
+        storage serves its files itself.
+        """
+        return None
+
+    # What it does. Always in a thread: opening a file blocks.
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Builds the response."""
+        try:
+            return self._response(request, self._asked(self.get_file))
+        except FileNotFoundError as error:
+            raise Http404("There is no such file.") from error
+
+    def _response(self, request: HttpRequest, file: Any) -> HttpResponseBase:
+        url = self._asked(self.get_redirect_url, file)
+        if url is not None:
+            return HttpResponseRedirect(url)
+        filename = self._asked(self.get_filename)
+        content_type = self._asked(self.get_content_type)
+        if isinstance(file, AsyncIterable):
+            options = {"content_type": content_type} if content_type else {}
+            return StreamResponse(file, format=BYTES, filename=filename, request=request, **options)
+        return FileStreamResponse(
+            request,
+            file,
+            as_attachment=self._asked(self.get_as_attachment),
+            filename=filename,
+            content_type=content_type,
+        )
+
+    def _asked(self, hook: Any, *args: Any) -> Any:
+        value = hook(*args)
+        return async_to_sync(_awaited)(value) if inspect.isawaitable(value) else value
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
