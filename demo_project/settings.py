@@ -55,6 +55,9 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# What is uploaded. No URL leads there: a file of a stranger's is not to be a page of this site.
+MEDIA_ROOT = os.environ.get("DEMO_MEDIA", BASE_DIR / "demo_project" / "media")
+
 LANGUAGE_CODE = "en-gb"
 USE_TZ = True
 TIME_ZONE = "UTC"

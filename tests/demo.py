@@ -32,10 +32,15 @@ class Demo:
 
     def __init__(self, directory):
         self.database = directory / "demo.sqlite3"
+        self.media = directory / "media"
         self.log = directory / "server.log"
         self.log.touch()
         # The demo finds its settings itself, not those of the tests.
-        self._environment = {**os.environ, "DEMO_DATABASE": str(self.database)}
+        self._environment = {
+            **os.environ,
+            "DEMO_DATABASE": str(self.database),
+            "DEMO_MEDIA": str(self.media),
+        }
         self._environment.pop("DJANGO_SETTINGS_MODULE", None)
 
     def prepare(self, readings=100):
@@ -71,7 +76,7 @@ class Demo:
                 stderr=subprocess.STDOUT,
             )
         try:
-            with DemoClient(f"http://{HOST}:{port}", process, self.database) as client:
+            with DemoClient(f"http://{HOST}:{port}", process, self) as client:
                 assert client.answers(), f"the demo does not answer:\n{self.log.read_text()}"
                 yield client
         finally:
@@ -81,10 +86,11 @@ class Demo:
 class DemoClient(httpx.Client):
     """Asks a demo that is served, as a browser would: with cookies and the CSRF token."""
 
-    def __init__(self, base_url, process, database):
+    def __init__(self, base_url, process, demo):
         super().__init__(base_url=base_url, timeout=PATIENCE, trust_env=False)
         self.process = process
-        self.database = database
+        self.database = demo.database
+        self.media = demo.media
 
     def answers(self):
         """Waits until the demo answers; returns whether it does."""

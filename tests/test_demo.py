@@ -1,16 +1,20 @@
 """The demo project, as its users run it and as its pages ask it."""
 
 import asyncio
+import hashlib
 import html
+import http.client
 import itertools
 import json
+import os
 import random
 import re
+import shutil
 import sqlite3
 import threading
 import time
 import uuid
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 
 import msgspec
@@ -22,6 +26,7 @@ from demo_project.gauge import Gauge
 from demo_project.highlighting import highlighted
 from demo_project.markov import PARAGRAPH, MarkovModel, prose
 from demo_project.memory import process_memory
+from demo_project.uploads import MAX_BYTES, MAX_FILES, STALE_SECONDS, delete_surplus, uploads
 from django_streams.formats import BYTES, CSV, EVENT_STREAM, FORMATS, JSONL, TEXT
 
 from .demo import READINGS, RUNSERVER, Demo, running_demo, showing
@@ -29,7 +34,7 @@ from .servers import PATIENCE, ROOT
 
 server = pytest.mark.server
 
-PAGES = ("/clock/", "/tokens/", "/dogs/", "/export/")
+PAGES = ("/clock/", "/tokens/", "/dogs/", "/export/", "/upload/")
 
 
 @pytest.fixture
@@ -106,6 +111,8 @@ def test_runserver_serves_pages_and_streams_and_ends(fresh):
             ids = [int(event.id) for event in itertools.islice(events, 1, 3)]
             assert ids[1] == ids[0] + 1
         assert len(demo.get("/dogs/stream/?rows=100").text.splitlines()) == 100
+        assert upload(demo, b"abc", "a.txt").status_code == 201
+        assert (demo.media / "uploads" / "a.txt").read_bytes() == b"abc"
         with demo.events("/clock/ticks/"):  # An open stream keeps it from nothing.
             demo.process.terminate()
             demo.process.wait(5)
@@ -148,7 +155,9 @@ def test_the_index_leads_to_each_page_and_shows_its_view(demo):
         assert f'href="{path}"' in index
         module = (ROOT / "demo_project" / "pages" / f"{path.strip('/')}.py").read_text()
         views = re.findall(
-            r"^class \w+\((?:\w+, )?(?:Event)?StreamView\):\n.*?\n\n\n", module, re.M | re.S
+            r"^class \w+\((?:\w+, )?(?:(?:Event)?Stream|Upload)View\):\n.*?\n\n\n",
+            module,
+            re.M | re.S,
         )
         assert views[0].strip() in shown
 
@@ -505,6 +514,201 @@ def test_the_memory_is_the_most_there_was_where_no_more_is_known(monkeypatch, tm
     assert process_memory()["most"] > 0.9 * now
     monkeypatch.setattr(memory, "resource", None)
     assert process_memory() is None
+
+
+# The upload.
+
+MAX_SIZE = 10**9
+
+PART = re.compile(r"\.[0-9a-f]{32}\.part")
+
+
+@pytest.fixture
+def folder(demo):
+    """The folder of what is uploaded, empty."""
+    shutil.rmtree(demo.media, ignore_errors=True)
+    return demo.media / "uploads"
+
+
+def upload(demo, content, filename, **headers):
+    """Uploads a file as the page's script does, but for the CSRF token if it is None."""
+    headers = {
+        **demo.csrf,
+        "Content-Type": "text/plain",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{filename}",
+        **headers,
+    }
+    return demo.post("/upload/save/", content=content, headers=headers)
+
+
+def token(demo):
+    return {"csrfmiddlewaretoken": demo.csrf["X-CSRFToken"]}
+
+
+def names(folder):
+    return sorted(path.name for path in folder.glob("*"))
+
+
+@server
+def test_an_upload_is_saved_and_answered_with_its_digest(demo, folder):
+    content = random.Random(1).randbytes(3_000_000)
+    response = upload(demo, content, "r%C3%B6ntgen%20bild.txt")
+    assert response.status_code == 201
+    assert response.json() == {
+        "files": [
+            {
+                "field": None,
+                "filename": "röntgen bild.txt",
+                "content_type": "text/plain",
+                "name": "uploads/röntgen bild.txt",
+                "size": len(content),
+                "digest": hashlib.sha256(content).hexdigest(),
+            }
+        ]
+    }
+    assert names(folder) == ["röntgen bild.txt"]
+    assert (folder / "röntgen bild.txt").read_bytes() == content
+
+
+@server
+def test_an_empty_file_is_an_upload_too(demo, folder):
+    [saved] = upload(demo, b"", "empty.txt").json()["files"]
+    assert (saved["size"], saved["digest"]) == (0, hashlib.sha256().hexdigest())
+    assert names(folder) == ["empty.txt"]
+
+
+@server
+def test_an_upload_without_the_token_is_refused(demo, folder):
+    assert upload(demo, b"abc", "a.txt", **{"X-CSRFToken": ""}).status_code == 403
+    assert demo.post("/upload/save/", files={"files": ("a.txt", b"abc")}).status_code == 403
+    assert demo.get("/upload/save/").status_code == 405
+    assert names(folder) == []
+
+
+@server
+def test_a_plain_form_with_its_token_first_leads_to_a_page_that_shows_its_files(demo, folder):
+    files = [("files", ("a<b.txt", b"abc")), ("files", ("c.txt", b"c" * 2_000_000))]
+    accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    response = demo.post("/upload/save/", data=token(demo), files=files, headers=accept)
+    assert response.status_code == 302
+    assert response.headers["Location"].startswith("/upload/?saved=")
+    page = html.unescape(demo.get(response.headers["Location"]).text)
+    assert names(folder) == ["a<b.txt", "c.txt"]
+    for _, (name, content) in files:
+        assert f"Saved as uploads/{name}: {len(content)} bytes." in page
+        assert hashlib.sha256(content).hexdigest() in page
+
+
+@server
+def test_what_a_form_has_saved_is_shown_only_if_the_server_says_so(demo):
+    page = demo.get("/upload/").text
+    assert "What the form has uploaded" not in page
+    for forged in ("x", "W10:1xUoL6:Zm9yZ2Vk", ".:::", "%00"):
+        response = demo.get(f"/upload/?saved={forged}")
+        assert response.status_code == 200
+        assert "What the form has uploaded" not in response.text
+
+
+@server
+def test_a_form_whose_token_stands_after_the_file_is_refused(demo, folder):
+    field = f'name="csrfmiddlewaretoken"\r\n\r\n{demo.csrf["X-CSRFToken"]}'
+    file = 'name="files"; filename="a.txt"\r\n\r\nabc'
+    for parts, status in (((file, field), 403), ((field, file), 201)):
+        body = "".join(f"--b\r\nContent-Disposition: form-data; {part}\r\n" for part in parts)
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        response = demo.post("/upload/save/", content=f"{body}--b--\r\n".encode(), headers=headers)
+        assert response.status_code == status
+        assert names(folder) == (["a.txt"] if status == 201 else [])
+
+
+@server
+def test_a_form_without_a_file_is_refused(demo, folder):
+    response = demo.post("/upload/save/", data=token(demo), files={"files": ("", b"")})
+    assert (response.status_code, response.text) == (400, "the request has no file\n")
+
+
+@server
+def test_a_file_that_is_too_large_is_refused_before_it_is_sent(demo, folder):
+    with announced(demo, MAX_SIZE + 1) as connection:
+        response = connection.getresponse()
+        assert response.status == 413
+        assert f"more than the {MAX_SIZE} bytes allowed" in response.read().decode()
+    assert names(folder) == []
+
+
+@server
+def test_a_program_is_refused_and_with_it_all_that_came_along(demo, folder):
+    response = upload(demo, b"MZ", "Setup.EXE")
+    assert response.status_code == 415
+    assert "'Setup.EXE' of type text/plain is not allowed" in response.text
+    files = [("files", ("a.txt", b"abc")), ("files", ("b.bat", b"del"))]
+    response = demo.post("/upload/save/", data=token(demo), files=files)
+    assert response.status_code == 415
+    assert names(folder) == []
+
+
+@server
+def test_an_upload_whose_client_leaves_midway_leaves_nothing_behind(demo, folder):
+    with demo.events("/upload/folder/") as events:
+        states = (event.json() for event in events)
+        assert next(states) == {"arriving": 0, "parts": 0, "files": 0}
+        with announced(demo, 10_000_000) as connection:
+            connection.send(bytes(3_000_000))
+            arriving = next(state for state in states if state["parts"])
+            assert arriving == {"arriving": 1, "parts": 1, "files": 0}
+            assert PART.fullmatch(*names(folder))
+        left = next(state for state in states if not state["arriving"])
+        assert left == {"arriving": 0, "parts": 0, "files": 0}
+    assert names(folder) == []
+
+
+@contextmanager
+def announced(demo, size):
+    """Gives a connection on which an upload of this size has been announced, and no more."""
+    connection = http.client.HTTPConnection(demo.base_url.host, demo.base_url.port, PATIENCE)
+    connection.putrequest("POST", "/upload/save/")
+    connection.putheader("Cookie", f"csrftoken={demo.csrf['X-CSRFToken']}")
+    connection.putheader("X-CSRFToken", demo.csrf["X-CSRFToken"])
+    connection.putheader("Content-Disposition", 'attachment; filename="film.mkv"')
+    connection.putheader("Content-Length", str(size))
+    connection.endheaders()
+    with closing(connection):
+        yield connection
+
+
+@server
+def test_only_the_newest_uploads_are_kept(demo, folder):
+    for n in range(MAX_FILES + 2):
+        assert upload(demo, b"abc", f"{n}.txt").status_code == 201
+    assert names(folder) == sorted(f"{n}.txt" for n in range(2, MAX_FILES + 2))
+
+
+def test_the_oldest_uploads_are_deleted_when_there_are_too_many_bytes(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    for age, size in ((4, 7), (3, MAX_BYTES // 2), (2, MAX_BYTES // 2 - 2), (1, 1), (0, 1)):
+        aged(tmp_path, f"{age}.bin", age, size)
+    delete_surplus()
+    assert [found.path.name for found in uploads()] == ["0.bin", "1.bin", "2.bin", "3.bin"]
+
+
+def test_a_part_is_deleted_when_nobody_will_finish_it(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    delete_surplus()  # There is no folder yet.
+    aged(tmp_path, ".young.part", STALE_SECONDS - 60)
+    aged(tmp_path, ".old.part", STALE_SECONDS + 60)
+    aged(tmp_path, "whole.part", STALE_SECONDS + 60)
+    delete_surplus()
+    assert [found.path.name for found in uploads()] == [".young.part", "whole.part"]
+
+
+def aged(media, name, age, size=0):
+    """Makes a file of that size, which takes no room, and was last written so many seconds ago."""
+    path = media / "uploads" / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    os.truncate(path, size)
+    changed_at = time.time() - age
+    os.utime(path, (changed_at, changed_at))
 
 
 # The model of text.

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from demo_project.highlighting import highlighted
 
-from . import clock, dogs, export, tokens
+from . import clock, dogs, export, tokens, upload
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Page:
     @cached_property
     def view_code(self) -> SafeString:
         """The Python that streams, as it stands in the module: the type of its items, and it."""
-        classes = filter(None, (self.view.item_type, self.view))
+        classes = filter(None, (getattr(self.view, "item_type", None), self.view))
         return highlighted("\n\n".join(map(inspect.getsource, classes)))
 
     @property
@@ -79,5 +79,13 @@ PAGES = (
         "the server stays flat.",
         export,
         export.Export,
+    ),
+    Page(
+        "upload",
+        "Upload",
+        "Files that are saved and hashed while they arrive, several at once and with progress, and "
+        "a Cancel button that leaves nothing behind.",
+        upload,
+        upload.Upload,
     ),
 )

@@ -1,0 +1,57 @@
+"""The folder that uploads are saved in: what is in it, and how it is kept from filling the disk.
+
+A file that arrives has a name of its own until it is whole, which begins with a dot and ends with
+".part". All others are uploads, each under the name it was given.
+"""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.core.files.storage import default_storage
+
+FOLDER = "uploads"
+"""In the default storage, which is MEDIA_ROOT."""
+
+MAX_FILES = 30
+MAX_BYTES = 2 * 10**9
+"""What is kept: the newest files, at most so many, and together of at most so many bytes."""
+
+STALE_SECONDS = 3600
+"""After which nothing is written any more to a part: the server that did was killed."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    path: Path
+    size: int
+    changed_at: float
+
+    @property
+    def is_whole(self) -> bool:
+        return not (self.path.name.startswith(".") and self.path.suffix == ".part")
+
+
+def uploads() -> list[Upload]:
+    """Returns what is in the folder, the newest first."""
+    found = []
+    for path in Path(default_storage.path(FOLDER)).glob("*"):
+        with suppress(FileNotFoundError):  # It was deleted just now.
+            status = path.stat()
+            found.append(Upload(path, status.st_size, status.st_mtime))
+    return sorted(found, key=lambda upload: upload.changed_at, reverse=True)
+
+
+def delete_surplus() -> None:
+    """Deletes the oldest files beyond what is kept, and parts that nobody will finish."""
+    files = bytes_ = 0
+    for upload in uploads():
+        if upload.is_whole:
+            files += 1
+            bytes_ += upload.size
+            is_surplus = files > MAX_FILES or bytes_ > MAX_BYTES
+        else:
+            is_surplus = upload.changed_at < time.time() - STALE_SECONDS
+        if is_surplus:
+            upload.path.unlink(missing_ok=True)
