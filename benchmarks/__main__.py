@@ -1,4 +1,4 @@
-"""Runs the benchmarks: python3 dev.py bench [events formats csv decoding] [--rounds N].
+"""Runs the benchmarks: python3 dev.py bench [events formats csv decoding uploads] [--rounds N].
 
 Every contestant is served by a uvicorn of its own, started and stopped here, and asked over one
 connection at a time. In each round all contestants have their turn, and ratios are taken within a
@@ -10,7 +10,7 @@ import statistics
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from . import decoding
+from . import decoding, uploads
 from .contestants import DICTS, EVENTS, ROWS
 from .serving import first_byte, rate, served
 
@@ -51,11 +51,21 @@ RACES = {
     ],
     "csv": [Race("/csv/", "rows of CSV", ROWS, DJANGO, {"django": 3.0})],
 }
+UPLOADS = [
+    Race(
+        "/count/",
+        "bytes of a body to a counter",
+        uploads.BYTES,
+        ("ours", "raw", "django"),
+        {"django": 2.0, "raw": 0.9},
+    ),
+    Race("/save/", "bytes of a form's file to disk", uploads.BYTES, DJANGO, {"django": 1.5}),
+]
 
 
 def main():
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__.split("\n")[0])
-    suites = [*RACES, "decoding"]
+    suites = [*RACES, "decoding", "uploads"]
     parser.add_argument("suites", nargs="*", metavar="suite", help=f"of {', '.join(suites)}")
     parser.add_argument("--rounds", type=int, default=5, help="rounds to measure (default: 5)")
     options = parser.parse_args()
@@ -64,6 +74,8 @@ def main():
     for suite in options.suites or suites:
         if suite == "decoding":
             read(options.rounds)
+        elif suite == "uploads":
+            receive(options.rounds)
         else:
             serve(RACES[suite], options.rounds, measures_first_byte=suite == "events")
 
@@ -71,24 +83,40 @@ def main():
 def serve(races, rounds, *, measures_first_byte):
     with ExitStack() as stack:
         names = races[0].contestants
-        ports = {name: stack.enter_context(served(name)) for name in names}
+        servers = {name: stack.enter_context(served(name)) for name in names}
         for race in races:
-            report_race(race, [run(race, ports) for _ in range(rounds + 1)][1:])
+            report_race(race, [run(race, servers) for _ in range(rounds + 1)][1:])
         if measures_first_byte:
-            report_first([first_bytes(ports) for _ in range(20 * rounds)])
+            report_first([first_bytes(servers) for _ in range(20 * rounds)])
 
 
-def run(race, ports):
+def run(race, servers):
     """Returns the items per second of each contestant, asked one after the other."""
     return {
-        name: rate(port, race.url, marker=b"EURUSD", count=race.count)
-        for name, port in ports.items()
+        name: rate(server.port, race.url, marker=b"EURUSD", count=race.count)
+        for name, server in servers.items()
     }
 
 
-def first_bytes(ports):
+def first_bytes(servers):
     """Returns the seconds until the first event has come, per contestant."""
-    return {name: first_byte(ports[name], "/first/") for name in ("ours", "django")}
+    return {name: first_byte(servers[name].port, "/first/") for name in ("ours", "django")}
+
+
+def receive(rounds):
+    for race in UPLOADS:
+        with ExitStack() as stack:
+            # Servers of its own, which hold nothing yet of what they were sent before.
+            servers = {name: stack.enter_context(served(name)) for name in race.contestants}
+            idle = {name: uploads.idle_memory(servers[name], race.url) for name in servers}
+            rows = [uploads.send_to_each(servers, race.url) for _ in range(rounds + 1)]
+        report_race(race, [rates_of(row) for row in rows[1:]], unit="MB/s", divisor=1e6)
+        report_peaks(rows, idle)
+
+
+def rates_of(row):
+    """Returns the bytes per second of each contestant."""
+    return {name: uploads.BYTES / upload.seconds for name, upload in row.items()}
 
 
 def read(rounds):
@@ -99,12 +127,19 @@ def read(rounds):
     report_ratio(rows, "plain loop", 0.6)
 
 
-def report_race(race, rows):
+def report_race(race, rows, unit="k/s", divisor=1e3):
     print(f"\n{race.url}  {race.count} {race.what}, median of {len(rows)} rounds")
-    thousands = [{name: value / 1000 for name, value in row.items()} for row in rows]
-    report_medians(thousands, "k/s")
+    report_medians([{name: row[name] / divisor for name in row} for row in rows], unit)
     for other, target in race.targets.items():
         report_ratio(rows, other, target)
+
+
+def report_peaks(rows, idle):
+    print("  at the peak, MB of memory above the idle server, and of disk beside the saved file")
+    for name, memory in idle.items():
+        used = max(row[name].memory for row in rows) - memory
+        disk = max(row[name].disk for row in rows)
+        print(f"  {name:14} {used / 1e6:8.1f} {disk / 1e6:8.1f}")
 
 
 def report_first(rows):

@@ -9,22 +9,27 @@
 
 Each answers /ready/ (events that are there at once), /awaited/ (one real await per event) and
 /first/ (a single event, then nothing); ours and django /jsonl/ and /msgpack/ (dicts) and /csv/
-(rows) too.
+(rows) too. To /count/ of ours, django and raw a body can be sent, and to /save/ of the first two a
+form with a file; `receivers` has their views.
 """
 
 import asyncio
 import csv
 import json
+import tempfile
+from pathlib import Path
 
 import msgspec
 from django.conf import settings
 
+SAVED = "saved"  # A folder in the server's TMPDIR.
 EVENTS, DICTS, ROWS = 200_000, 100_000, 1_000_000
 encode = msgspec.json.Encoder().encode
 
 settings.configure(
     ALLOWED_HOSTS=["*"],
     INSTALLED_APPS=["django_streams"],
+    MEDIA_ROOT=Path(tempfile.gettempdir(), SAVED),
     ROOT_URLCONF=__name__,
     SECRET_KEY="benchmark",
 )
@@ -72,6 +77,8 @@ def _ours():
     from django_streams import CSV, JSONL, MSGPACK, EventStreamView, StreamView
     from django_streams.asgi import get_asgi_application
 
+    from .receivers import ours_count, ours_save
+
     def view(source, base=EventStreamView, **options):
         # The source itself is the method, as a user writes it.
         stream = staticmethod(source)
@@ -83,6 +90,8 @@ def _ours():
         path("jsonl/", view(dicts, StreamView, format=JSONL)),
         path("msgpack/", view(dicts, StreamView, format=MSGPACK)),
         path("csv/", view(rows, StreamView, format=CSV)),
+        path("count/", ours_count),
+        path("save/", ours_save),
     ]
     return get_asgi_application()
 
@@ -92,6 +101,8 @@ def _django():
     from django.core.serializers.json import DjangoJSONEncoder
     from django.http import StreamingHttpResponse
     from django.urls import path
+
+    from .receivers import django_count, django_save
 
     async def events(source):
         async for event in source():
@@ -126,6 +137,8 @@ def _django():
         path("jsonl/", jsonl),
         path("msgpack/", jsonl),  # What MessagePack is compared with, too.
         path("csv/", export),
+        path("count/", django_count),
+        path("save/", django_save),
     ]
     return get_asgi_application()
 
@@ -161,6 +174,9 @@ HEADERS = {
 async def raw(scope, receive, send):
     if scope["type"] != "http":
         return
+    if scope["path"] == "/count/":
+        await raw_count(receive, send)
+        return
     await send(HEADERS)
     chunks, size = [], 0
     async for event in SOURCES[scope["path"]]():
@@ -172,6 +188,16 @@ async def raw(scope, receive, send):
             chunks.clear()
             size = 0
     await send({"type": "http.response.body", "body": b"".join(chunks)})
+
+
+async def raw_count(receive, send):
+    size, more_body = 0, True
+    while more_body:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more_body = message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b'{"size": %d}' % size})
 
 
 async def raw_single(scope, receive, send):

@@ -1,29 +1,44 @@
 """Contestants served by a uvicorn each, and asked over one connection at a time."""
 
 import http.client
+import os
 import socket
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process that serves a contestant, and the folder for what it writes: its TMPDIR."""
+
+    port: int
+    pid: int
+    folder: Path
 
 
 @contextmanager
 def served(name):
-    """Serves a contestant by uvicorn[standard]; yields its port."""
+    """Serves a contestant by uvicorn[standard]; yields its `Server`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = ["-m", "uvicorn", f"benchmarks.contestants:{name}", "--port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, *command, "--log-level", "error", "--timeout-graceful-shutdown", "1"]
-    )
-    try:
-        _wait_for(port, process)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)
+    with TemporaryDirectory(prefix="benchmark-") as folder:
+        process = subprocess.Popen(
+            [sys.executable, *command, "--log-level", "error", "--timeout-graceful-shutdown", "1"],
+            env={**os.environ, "TMPDIR": folder},
+        )
+        try:
+            _wait_for(port, process)
+            yield Server(port, process.pid, Path(folder))
+        finally:
+            process.terminate()
+            process.wait(10)
 
 
 def _wait_for(port, process, seconds=20):
