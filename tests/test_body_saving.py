@@ -21,7 +21,7 @@ from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storag
 from django.db import connection
 from django.test import override_settings
 
-from django_streams.body import saving
+from django_streams.body import saving, stored
 from django_streams.body.saving import BLOCK_BYTES, Saved, save
 from tests.kennel.models import Owner
 
@@ -257,7 +257,7 @@ async def test_a_bad_name_is_refused_exactly_as_the_storages_own_save_refuses_it
 
 async def test_the_default_storage_is_the_default(directory):
     with override_settings(MEDIA_ROOT=directory):
-        assert saving._is_plain_directory(default_storage)
+        assert stored._is_plain_directory(default_storage)
         assert (await save(stream(b"abc"), "a.txt")).name == "a.txt"
     assert (directory / "a.txt").read_bytes() == b"abc"
 
@@ -446,7 +446,7 @@ async def test_a_subclass_with_rules_of_its_own_is_asked_to_write_itself(directo
             return super()._save(name.lower(), content)
 
     files = Lowercase(directory)
-    assert not saving._is_plain_directory(files)
+    assert not stored._is_plain_directory(files)
     assert (await save(stream(b"x"), "REX", storage=files)).name == "rex"
     with pytest.raises(RequestAborted):
         await save(failing(BLOCK * 3), "fido", storage=files)
@@ -783,7 +783,7 @@ async def test_a_task_that_is_cancelled_when_the_file_is_already_whole_leaves_no
     files, directory, monkeypatch
 ):
     is_whole, go_on = threading.Event(), threading.Event()
-    write = saving._PlainFile.write
+    write = stored._PlainFile.write
 
     def write_and_wait(self, content):
         name = write(self, content)
@@ -791,7 +791,7 @@ async def test_a_task_that_is_cancelled_when_the_file_is_already_whole_leaves_no
         assert go_on.wait(10)
         return name
 
-    monkeypatch.setattr(saving._PlainFile, "write", write_and_wait)
+    monkeypatch.setattr(stored._PlainFile, "write", write_and_wait)
     async with saving_task(stream(b"x"), "rex", storage=files) as task:
         await asyncio.to_thread(is_whole.wait, 10)
         assert all_files(directory) == ["rex"]

@@ -18,10 +18,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-import logging
 import os
-import posixpath
-import secrets
 import sys
 import threading
 from collections.abc import AsyncIterable, Callable, Iterator
@@ -30,22 +27,22 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from django.core.files import File
-from django.core.files.storage import FileSystemStorage, Storage, default_storage
+from django.core.files.storage import Storage, default_storage
 from django.core.files.utils import validate_file_name
 from django.db import connections
+
+from .stored import StoredFile, stored_file
 
 __all__ = ["BLOCK_BYTES", "Saved", "save"]
 
 BLOCK_BYTES = 2**20
 """Smaller chunks are gathered up to this size: 1 MiB makes the change of threads cheap."""
 
-_ATTEMPTS = 100
-"""More than any race takes; a storage that insists on a taken name must not hold its thread."""
-
-logger = logging.getLogger("django_streams")
+_MAX_CHUNKS = 2**10
+"""Of a block: as bytes objects, those of a client that dribbles take more than their bytes."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +91,8 @@ async def save(
     """
     validate_file_name(name, allow_relative_path=True)
     storage = default_storage if storage is None else storage
-    kind = _PlainFile if _is_plain_directory(storage) else _StoredFile
-    return await _Upload(kind(storage, name, max_length), _hasher(digest), size).run(chunks)
+    file = stored_file(storage, name, max_length)
+    return await _Upload(file, _hasher(digest), size).run(chunks)
 
 
 def _hasher(digest: str | None) -> hashlib._Hash | None:
@@ -119,12 +116,13 @@ class _BrokenOff(Exception):
 class _Upload:
     """One stream on its way to one file: the event loop fills blocks, a thread takes them."""
 
-    def __init__(self, file: _StoredFile, hasher: hashlib._Hash | None, size: int | None) -> None:
+    def __init__(self, file: StoredFile, hasher: hashlib._Hash | None, size: int | None) -> None:
         self._file = file
         self._hasher = hasher
         self._content = _Content(_Reader(self._take), file.name, size)
         self._loop = asyncio.get_running_loop()
-        self._blocks: SimpleQueue[bytes] = SimpleQueue()  # Holds one block, and the end.
+        # Of chunks, which the thread joins. Holds one block, and the end: an empty one.
+        self._blocks: SimpleQueue[list[bytes]] = SimpleQueue()
         self._room = asyncio.Semaphore(1)
         self._thread: threading.Thread | None = None
         self._has_saved = self._loop.create_future()
@@ -142,42 +140,42 @@ class _Upload:
         """Pours the chunks into the file; undoes everything if it cannot."""
         try:
             await self._pour(chunks)
-            thread = self._hand_over(b"")
+            thread = self._hand_over([])
             await asyncio.wait([self._has_saved, self._has_ended], return_when="FIRST_COMPLETED")
             self._raise_failure()
         except BaseException as error:
             self._is_broken_off = True
-            self._blocks.put(b"")
+            self._blocks.put([])
             # A coroutine that is thrown away, or whose loop dies, has no time to wait.
             if isinstance(error, Exception | asyncio.CancelledError) and self._thread is not None:
                 await asyncio.wait([self._has_ended])
                 self._thread.join()
             raise
-        self._blocks.put(b"")  # The file stays; no await from here on could undo it.
+        self._blocks.put([])  # The file stays; no await from here on could undo it.
         thread.join()  # It waits for nothing else, and ends.
         digest = None if self._hasher is None else self._hasher.hexdigest()
         return Saved(self._name, self._size, digest)
 
     async def _pour(self, chunks: AsyncIterable[bytes]) -> None:
-        gathered = bytearray()
+        gathered: list[bytes] = []
+        size = 0
         async for chunk in chunks:
             self._raise_failure()
-            if not gathered and len(chunk) >= BLOCK_BYTES:
-                await self._put(chunk)
-                continue
-            gathered += chunk
-            if len(gathered) >= BLOCK_BYTES:
-                await self._put(bytes(gathered))
-                gathered.clear()
+            if chunk:
+                gathered.append(chunk)
+                size += len(chunk)
+            if size >= BLOCK_BYTES or len(gathered) == _MAX_CHUNKS:
+                await self._put(gathered)
+                gathered, size = [], 0
         if gathered:
-            await self._put(bytes(gathered))
+            await self._put(gathered)
 
-    async def _put(self, block: bytes) -> None:
+    async def _put(self, block: list[bytes]) -> None:
         await self._room.acquire()
         self._raise_failure()
         self._hand_over(block)
 
-    def _hand_over(self, block: bytes) -> threading.Thread:
+    def _hand_over(self, block: list[bytes]) -> threading.Thread:
         self._blocks.put(block)
         if self._thread is None:
             # A daemon: a loop that stops without cancelling its tasks must not keep the process.
@@ -218,7 +216,7 @@ class _Upload:
         self._raise_if_broken_off()
         if self._is_at_end:
             return b""
-        block = self._blocks.get()
+        block = b"".join(self._blocks.get())
         self._raise_if_broken_off()
         self._tell(self._room.release)
         self._is_at_end = not block
@@ -298,99 +296,3 @@ class _Content(File):  # type: ignore[type-arg]  # Django's own class takes no p
     def multiple_chunks(self, chunk_size: int | None = None) -> bool:
         """Returns that there may be many."""
         return True
-
-
-def _is_plain_directory(storage: Storage) -> bool:
-    """Whether a storage names and writes files as Django's `FileSystemStorage` does."""
-    kind = storage.__class__  # Not type(): `default_storage` is a proxy.
-    rules = ("save", "_save", "get_available_name", "OS_OPEN_FLAGS")
-    return isinstance(storage, FileSystemStorage) and all(
-        getattr(kind, rule, None) == getattr(FileSystemStorage, rule, None) for rule in rules
-    )
-
-
-class _StoredFile:
-    """A file in any storage, named and written as `Storage.save()` does it."""
-
-    def __init__(self, storage: Any, name: str, max_length: int | None) -> None:
-        self.storage = storage
-        self.name = name
-        self.max_length = max_length
-        self.doomed: str | None = None
-        """The name of what is deleted if the upload breaks off now."""
-        self.dubious: str | None = None
-        """The name of what may be a part of this upload, and may be somebody's whole file."""
-
-    def write(self, content: _Content) -> str:
-        """Writes the file, and returns its final name."""
-        if self.storage.__class__.save is not Storage.save:
-            self.dubious = self.name
-            return self._written(self.storage.save(self.name, content, self.max_length))
-        name = self.get_available_name()
-        if self.storage.exists(name):
-            self.dubious = name
-        else:
-            self.doomed = name
-        return self._written(self.storage._save(name, content))
-
-    def _written(self, name: str) -> str:
-        validate_file_name(name, allow_relative_path=True)
-        self.doomed, self.dubious = name, None
-        return name
-
-    def get_available_name(self) -> str:
-        """Returns a free name, and validates it once more: storages override the choice."""
-        name: str = self.storage.get_available_name(self.name, max_length=self.max_length)
-        validate_file_name(name, allow_relative_path=True)
-        return name
-
-    def delete(self) -> None:
-        """Deletes what has been written; logs if that fails."""
-        if self.dubious is not None:
-            logger.warning("An upload broke off, and may have left a part as %r.", self.dubious)
-        if self.doomed is None:
-            return
-        try:
-            self.storage.delete(self.doomed)
-        except Exception:
-            logger.exception("What is left of an upload, %r, could not be deleted.", self.doomed)
-
-
-class _PlainFile(_StoredFile):
-    """A file in a directory, which gets its name when it is whole."""
-
-    def write(self, content: _Content) -> str:
-        directory = posixpath.dirname(self.get_available_name().replace("\\", "/"))
-        self.doomed = posixpath.join(directory, f".{secrets.token_hex(16)}.part")
-        self.storage._save(self.doomed, content)
-        path = self._put_in_place(self.storage.path(self.doomed))
-        return self._written(os.path.relpath(path, self.storage.location).replace("\\", "/"))
-
-    def _put_in_place(self, part: str) -> str:
-        """Names the file, and returns its path."""
-        for _ in range(_ATTEMPTS):
-            path: str = self.storage.path(self.get_available_name())
-            with suppress(FileExistsError):  # Another upload was faster: it gets another name.
-                if getattr(self.storage, "_allow_overwrite", False):
-                    os.replace(part, path)
-                else:
-                    _rename_to_free(part, path)
-                return path
-        raise FileExistsError(f"The storage offers no free name for {self.name!r}.")
-
-
-def _rename_to_free(part: str, path: str) -> None:
-    """Renames a file; raises `FileExistsError` if there is one of that name."""
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        raise
-    except OSError:  # A file system without links: an empty file shows for a moment.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        try:
-            os.replace(part, path)
-        except BaseException:
-            os.unlink(path)
-            raise
-    else:
-        os.unlink(part)
