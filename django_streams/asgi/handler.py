@@ -120,7 +120,8 @@ class StreamingASGIHandler(ASGIHandler):
             else:
                 request._stream = await super().read_body(receiver)
                 request._read_started = False
-                del request.body_stream
+                for name in ("body_stream", "_post", "_files"):  # What somebody was told meanwhile.
+                    vars(request).pop(name, None)
         except StreamError as error:
             return refusal(error)
         except RequestAborted:

@@ -3,11 +3,12 @@
 from .buffered import RequestSource
 from .content import Content
 from .csrf import CSRF_FIELD, find_csrf_token
+from .file import BodyFile
 from .limits import LIMITS, BodyLimits, check_limit, limits_of_settings
 from .multipart import Part
 from .receiving import Aborted, Receiver
 from .saving import Saved, save
-from .stream import BodyFile, BodyStream
+from .stream import BodyStream
 
 __all__ = [
     "CSRF_FIELD",

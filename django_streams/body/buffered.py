@@ -8,7 +8,9 @@ Django has found, fields before files.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
+from math import inf
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -17,9 +19,10 @@ from django.http import UnreadablePostError
 from django.http.request import RawPostDataException
 from django.utils.datastructures import CaseInsensitiveMapping
 
-from django_streams.exceptions import TooManyParts
+from django_streams.exceptions import BodyTooLarge, TooManyParts
 
 from .disposition import clean_filename
+from .limits import BodyLimits
 from .multipart import Part, PartLimits, part_too_large
 from .multipart_headers import Head
 from .receiving import Aborted
@@ -33,21 +36,27 @@ CHUNK_BYTES = 2**16
 class RequestSource:
     """The body of a request that is not read from its connection."""
 
+    is_in_blocks = True
+
     def __init__(self, request: Any) -> None:
         self._request = request
         self._is_begun = False
+        self._held: deque[bytes | None] = deque()
 
     async def chunk(self) -> bytes | None:
         """Returns the next bytes, None at the end."""
-        return await sync_to_async(self._read)()
+        if not self._held:
+            await sync_to_async(self._read)()
+        return self._held.popleft()
 
-    def form(self, limits: PartLimits) -> AsyncIterator[Part] | None:
+    def form(self, limits: BodyLimits) -> AsyncIterator[Part] | None:
         """Returns the parts that Django has found, or None if it has not looked for them."""
         if not hasattr(self._request, "_post") or self._is_there:
             return None
         return _ParsedForm(limits).parts(self._request.POST, self._request.FILES)
 
-    def _read(self) -> bytes | None:
+    def _read(self) -> None:
+        """Adds to what is held: what a thread returns is lost if its reader was interrupted."""
         if not (self._is_begun or self._is_there):
             raise RawPostDataException(
                 "The body was read already, perhaps as request.POST: then it has parts(). A CSRF "
@@ -55,7 +64,7 @@ class RequestSource:
             )
         self._is_begun = True
         try:
-            return self._request.read(CHUNK_BYTES) or None
+            self._held.append(self._request.read(CHUNK_BYTES) or None)
         except UnreadablePostError as error:
             raise Aborted from error
 
@@ -68,9 +77,11 @@ class RequestSource:
 class _ParsedForm:
     """What Django has made of a form, in parts again."""
 
-    def __init__(self, limits: PartLimits) -> None:
-        self.limits = limits
+    def __init__(self, limits: BodyLimits) -> None:
+        self.limits: PartLimits = limits
         self.count = 0
+        self._max_size = inf if limits.max_size is None else limits.max_size
+        self._size = 0
         self._part: Part | None = None
         self._chunks: Iterator[bytes] = iter(())
 
@@ -97,6 +108,9 @@ class _ParsedForm:
         max_size = limits.max_field_size if head.filename is None else limits.max_part_size
         if max_size is not None and size > max_size:
             raise part_too_large(self.count, max_size)
+        self._size += size
+        if self._size > self._max_size:  # A body whose length nobody has announced.
+            raise BodyTooLarge(f"the body has more than the {self._max_size} bytes allowed")
         self._chunks = chunks
         self._part = Part(self, head)
         return self._part
@@ -110,7 +124,12 @@ def _head(name: str, file: UploadedFile[bytes] | None = None) -> Head:
     if file is not None:
         filename = clean_filename(file.name or "")
         content_type = (file.content_type or "application/octet-stream").lower()
-        charset = (file.charset or "utf-8").lower()
+        charset = _text(file.charset or "utf-8").lower()
         headers["Content-Disposition"] += f'; filename="{filename.replace(chr(34), "%22")}"'
         headers["Content-Type"] = file.content_type or content_type
     return Head(CaseInsensitiveMapping(headers), name, filename, content_type, charset)
+
+
+def _text(charset: Any) -> str:
+    """Returns the charset of a file: Django has bytes where its annotations say str."""
+    return charset.decode("ascii", "replace") if isinstance(charset, bytes) else str(charset)

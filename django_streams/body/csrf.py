@@ -7,7 +7,6 @@ handed out again. That ends at the first file, so that a check which fails has c
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from django_streams.exceptions import (
@@ -35,22 +34,12 @@ LOOKED_AT = 2**16
 async def find_csrf_token(body: BodyStream) -> str:
     """Returns the token in the fields before the first file of a form, or "".
 
-    What is wrong with the form, the view will find. Raises `BodyTooLarge`, `RequestTimeout` and
-    `RequestAborted`, as reading the body does.
+    What is wrong with the form, the view will find. Raises `RequestTimeout` and `RequestAborted`,
+    as reading the body does.
     """
-    seen: list[bytes] = []
-
-    async def beginning() -> AsyncGenerator[bytes, None]:
-        left = LOOKED_AT
-        async for chunk in body:
-            seen.append(chunk)
-            yield chunk
-            left -= len(chunk)
-            if left <= 0:
-                return
-
+    beginning = body.beginning(LOOKED_AT)
     try:
-        async with aclosing(beginning()) as chunks, aclosing(body.parts_of(chunks)) as parts:
+        async with aclosing(beginning) as chunks, aclosing(body.parts_of(chunks)) as parts:
             async for part in parts:
                 if part.is_file:
                     return ""
@@ -59,5 +48,3 @@ async def find_csrf_token(body: BodyStream) -> str:
         return ""
     except (HeadersTooLarge, MalformedBody, PartTooLarge, TooManyParts, UnsupportedBody):
         return ""
-    finally:
-        body.put_back(seen)

@@ -49,6 +49,8 @@ class Aborted(BodyAborted, RequestAborted):
 class Receiver:
     """The messages of one request. Also what Django takes for the file with the body."""
 
+    is_in_blocks = False
+
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self.is_begun = False

@@ -44,13 +44,13 @@ from django_streams.formats import (
 )
 
 from .content import Content
-from .disposition import clean_filename, parse_request_disposition
+from .file import BodyFile, whole_number
 from .limits import BodyLimits, limits_of_settings
 from .multipart import Part, parts
 from .multipart_headers import boundary_of, type_and_charset
 from .patience import Patience
 
-__all__ = ["BodyFile", "BodySource", "BodyStream"]
+__all__ = ["BodySource", "BodyStream"]
 
 PROGRESS_SECONDS = 0.25
 """How often progress is told: as often as a bar that moves smoothly needs."""
@@ -61,6 +61,10 @@ ITEM_FORMATS = tuple(format for format in FORMATS if format not in (TEXT, BYTES,
 
 class BodySource(Protocol):
     """Where a body comes from: a connection, or a request that has been read already."""
+
+    is_in_blocks: bool
+    """Whether a chunk comes when so many bytes are there, and not as soon as there are some: so
+    that waiting for one says nothing of a pause."""
 
     async def chunk(self) -> bytes | None:
         """Returns the next bytes, None at the end."""
@@ -91,11 +95,12 @@ class BodyStream(Content):
         self._meta = meta
         content_type = self._header("CONTENT_TYPE") or "application/octet-stream"
         self.content_type, self.charset = type_and_charset(content_type)
-        self.size = _whole_number(self._header("CONTENT_LENGTH"))
+        self.size = whole_number(self._header("CONTENT_LENGTH"))
         self._limits: BodyLimits | None = None
         self._patience: Patience | None = None
         self._put_back: deque[bytes] = deque()
         self._is_taken = False
+        self._is_looked_into = False
         self._failure: StreamError | None = None
         self._progress: Callable[[BodyStream], Any] | None = None
         self._progress_seconds = PROGRESS_SECONDS
@@ -118,9 +123,14 @@ class BodyStream(Content):
 
     @limits.setter
     def limits(self, limits: BodyLimits) -> None:
+        if not isinstance(limits, BodyLimits):
+            raise ImproperlyConfigured(
+                f"The limits of a body are {limits!r}; they have to be BodyLimits, as what "
+                "dataclasses.replace() makes of those that super().get_body_limits() returns."
+            )
         self._limits = limits
         if self._patience is not None:
-            self._patience.limit(limits.idle_seconds, limits.min_rate)
+            self._patience.limit(*self._patience_limits())
         max_size = limits.max_size
         if max_size is not None and max(self.size or 0, self.received) > max_size:
             self._failure = self._too_large(max_size)
@@ -183,9 +193,9 @@ class BodyStream(Content):
             boundary_of(self._header("CONTENT_TYPE"))
         except ValueError as error:
             raise UnsupportedBody(str(error), accept="multipart/form-data") from error
-        if isinstance(self._source, ParsedSource) and (form := self._source.form(self.limits)):
-            return form
         self._take()
+        if isinstance(self._source, ParsedSource) and (form := self._source.form(self.limits)):
+            return self._parsed(form)
         return self.parts_of(self)
 
     def parts_of(self, chunks: AsyncIterable[bytes]) -> AsyncGenerator[Part, None]:
@@ -193,7 +203,8 @@ class BodyStream(Content):
         return parts(chunks, self._header("CONTENT_TYPE"), self.limits)
 
     def file(self) -> BodyFile:
-        """Returns the body as one file, with its name."""
+        """Returns the body as one file; raises `UnsupportedBody` for a compressed one."""
+        self._refuse_coding()
         return BodyFile(self, self._meta)
 
     # How it comes.
@@ -203,7 +214,7 @@ class BodyStream(Content):
         if self._failure is not None:
             raise self._failure
         if self._patience is None:
-            self._patience = Patience(self.limits.idle_seconds, self.limits.min_rate)
+            self._patience = Patience(*self._patience_limits())
         try:
             chunk = await self._patience.wait(self._source.chunk)
             if chunk is not None:
@@ -215,14 +226,26 @@ class BodyStream(Content):
         if chunk is None:
             self._patience.end()
         if self._progress is not None:
-            await self._tell(is_end=chunk is None)
+            await self._tell_of(chunk)
         return chunk
+
+    def _patience_limits(self) -> tuple[float | None, int | None]:
+        idle_seconds = None if self._source.is_in_blocks else self.limits.idle_seconds
+        return idle_seconds, self.limits.min_rate
 
     def _count(self, size: int) -> None:
         self.received += size
         max_size = self.limits.max_size
-        if max_size is not None and self.received > max_size:
+        if max_size is not None and self.received > max_size and not self._is_looked_into:
             raise self._too_large(max_size)
+
+    async def _tell_of(self, chunk: bytes | None) -> None:
+        try:
+            await self._tell(is_end=chunk is None)
+        except BaseException:
+            if chunk is not None:  # Who reads on, after a timeout say, is to find no gap.
+                self._put_back.append(chunk)
+            raise
 
     async def _tell(self, *, is_end: bool) -> None:
         now = asyncio.get_running_loop().time()
@@ -232,10 +255,28 @@ class BodyStream(Content):
         self._told_at = now
         if is_end:
             self._progress = None
-        if inspect.iscoroutinefunction(callback):
-            await callback(self)
-        else:
-            await sync_to_async(callback)(self)
+        is_async = inspect.iscoroutinefunction(callback)
+        told = callback(self) if is_async else await sync_to_async(lambda: callback(self))()
+        if inspect.isawaitable(told):
+            await told
+
+    async def beginning(self, min_bytes: int) -> AsyncGenerator[bytes, None]:
+        """Yields its first chunks, of so many bytes or a few more; closed, it hands them out again.
+
+        For who reads before the view has said how much it takes: `max_size` is held to later.
+        """
+        seen: list[bytes] = []
+        self._is_looked_into = True
+        try:
+            async for chunk in self:
+                seen.append(chunk)
+                yield chunk
+                min_bytes -= len(chunk)
+                if min_bytes <= 0:
+                    return
+        finally:
+            self._is_looked_into = False
+            self.put_back(seen)
 
     def put_back(self, chunks: Iterable[bytes]) -> None:
         """Takes back what was read, to hand it out again."""
@@ -272,6 +313,13 @@ class BodyStream(Content):
             error.is_clients = True
             raise
 
+    async def _parsed(self, form: AsyncIterator[Part]) -> AsyncIterator[Part]:
+        """Yields the parts of a form that has come already."""
+        self.received = self.size or 0
+        async for part in form:
+            yield part
+        await self._tell(is_end=True)
+
     def _take(self) -> None:
         if self._is_taken:
             raise RuntimeError("The body was read already; what was handed out is not kept.")
@@ -292,7 +340,7 @@ class BodyStream(Content):
         return "the body"
 
     def _certain_size(self) -> int | None:
-        return self.size
+        return None if self._is_taken else self.size
 
     def _max_read(self) -> int | None:
         limit: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -300,60 +348,3 @@ class BodyStream(Content):
 
     def _too_large(self, max_bytes: int) -> BodyTooLarge:
         return BodyTooLarge(f"the body has more than the {max_bytes} bytes allowed")
-
-
-class BodyFile(Content):
-    """A body that is one file: its name, and its bytes as they come."""
-
-    name: str | None
-    """The file's name, cleaned (`clean_filename`), from Content-Disposition; None if it says none.
-    """
-    size: int | None
-    """Bytes, as Content-Length says, or else X-Content-Size; None if neither does."""
-
-    def __init__(self, body: BodyStream, meta: Mapping[str, Any]) -> None:
-        self._body = body
-        self.content_type = body.content_type
-        self.charset = body.charset
-        self.size = body.size
-        if self.size is None:
-            self.size = _whole_number(meta.get("HTTP_X_CONTENT_SIZE", ""))
-        self.name = _filename(meta.get("HTTP_CONTENT_DISPOSITION", ""))
-
-    @property
-    def filename(self) -> str | None:
-        """The name, as a part of a form calls it."""
-        return self.name
-
-    def __repr__(self) -> str:
-        return f"<BodyFile {self.name!r} {self.content_type} {self.size}>"
-
-    async def __anext__(self) -> bytes:
-        return await anext(self._body)
-
-    def _what(self) -> str:
-        return self._body._what()
-
-    def _certain_size(self) -> int | None:
-        return self._body.size
-
-    def _max_read(self) -> int | None:
-        return self._body._max_read()
-
-    def _too_large(self, max_bytes: int) -> BodyTooLarge:
-        return self._body._too_large(max_bytes)
-
-
-def _whole_number(value: str) -> int | None:
-    """Returns a number of bytes (RFC 9110 8.6), or None for what is none."""
-    is_number = value.isascii() and value.isdigit() and len(value) < 20
-    return int(value) if is_number else None
-
-
-def _filename(disposition: str) -> str | None:
-    """Returns the name of the file, or None if the header has none that can be read."""
-    try:
-        name = parse_request_disposition(disposition).filename
-    except ValueError:
-        return None
-    return clean_filename(name) or None if name else None

@@ -32,6 +32,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django_streams.buffer import Buffer
 from django_streams.conf import conf
 from django_streams.events import Event
+from django_streams.exceptions import StreamError
 from django_streams.formats import EVENT_STREAM, TEXT, EventStreamFormat, Format
 from django_streams.pump import Encode, Feed, Pump, PumpOptions, Push, Send, drive
 from django_streams.release import abandon_thread, release
@@ -248,6 +249,10 @@ class StreamResponse(StreamingHttpResponse):
     def _log(self, error: Exception, traceback: TracebackType | None) -> None:
         """Tells the operator of a failure midway, as Django does of one in a view."""
         path = self._request.path if self._request is not None else "a stream"
+        if isinstance(error, StreamError) and error.is_clients:
+            details = {"status_code": error.status, "request": self._request}
+            logger.warning("%s: %s", error, path, extra=details)
+            return
         logger.error(
             "Streaming failed midway: %s",
             path,

@@ -13,6 +13,7 @@ from functools import partial, wraps
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -106,6 +107,13 @@ class BodyStreamMixin:
     """Bytes per second that the client has to reach on average, once the view has waited for 20
     seconds in all; None: any rate. 408."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if View in cls.__mro__ and cls.__mro__.index(View) < cls.__mro__.index(BodyStreamMixin):
+            raise ImproperlyConfigured(
+                f"{cls.__qualname__} names View before BodyStreamMixin; it has to come after it."
+            )
+
     def get_body_limits(self) -> Any:
         """Returns the limits of this request's body; sync or async."""
         chosen = {name: getattr(self, name) for name in LIMITS}
@@ -129,7 +137,8 @@ class BodyStreamMixin:
         return view
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        """Prepares the view; gives its handler the body."""
+        """Prepares the view; gives the request its body, and the handler what goes with it."""
+        _body_of(request)
         super().setup(request, *args, **kwargs)  # type: ignore[misc]
         name = (request.method or "").lower()
         handler = getattr(self, name, None)
@@ -140,14 +149,14 @@ class BodyStreamMixin:
             setattr(self, name, _streamed(handler, self.get_body_limits, is_async=is_async))
 
 
-async def asked(hook: Callable[..., Any], *args: Any) -> Any:
+async def asked(hook: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Returns what a hook, sync or async, does; a user's sync one runs in a thread, where it may
     use the ORM.
     """
     if iscoroutinefunction(hook) or hook.__module__.startswith("django_streams."):
-        answer = hook(*args)
+        answer = hook(*args, **kwargs)
     else:
-        answer = await sync_to_async(hook)(*args)
+        answer = await sync_to_async(hook)(*args, **kwargs)
     return await answer if inspect.isawaitable(answer) else answer
 
 
@@ -165,12 +174,9 @@ def _streamed(view: ViewFunction, get_limits: Callable[[], Any], *, is_async: bo
 
     @wraps(view)
     def in_thread(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        decide: Any = async_to_sync(view) if iscoroutinefunction(view) else view
         try:
-            limits = get_limits()
-            limits = async_to_sync(_awaited)(limits) if inspect.isawaitable(limits) else limits
-            _body_of(request).limits = limits
-            response: HttpResponseBase = decide(request, *args, **kwargs)
+            _body_of(request).limits = _waited_for(get_limits())
+            response: HttpResponseBase = _waited_for(view(request, *args, **kwargs))
         except StreamError as error:
             return _refused(error)
         return response
@@ -184,6 +190,11 @@ def _body_of(request: Any) -> BodyStream:
         request.body_stream = BodyStream(RequestSource(request), request.META)
     body: BodyStream = request.body_stream
     return body
+
+
+def _waited_for(value: Any) -> Any:
+    """Returns what code has returned that may be async: a decorator can hide that it is."""
+    return async_to_sync(_awaited)(value) if inspect.isawaitable(value) else value
 
 
 async def _awaited(value: Awaitable[Any]) -> Any:

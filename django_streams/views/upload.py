@@ -25,6 +25,9 @@ __all__ = ["UploadView"]
 
 File = Part | BodyFile
 
+_MAX_NAME, _MAX_SUFFIX = 240, 32
+"""Bytes: 255 are what file systems take, and 8 what storages add to a name that is taken."""
+
 logger = logging.getLogger("django_streams")
 
 
@@ -42,7 +45,7 @@ class UploadView(BodyStreamMixin, View):
                 Profile.objects.filter(user=self.request.user).update(avatar=name)
 
     POST and PUT do the same. All files of a request are saved, or none: what was saved is deleted
-    again if another file, or a hook, fails, or the client leaves.
+    again if another file, or a hook, fails, or the client leaves before all have come.
 
     The answer is 201 with JSON, `{"files": [{"field", "filename", "content_type", "name", "size",
     "digest"}]}`; or with a `success_url` a redirect, for a client that likes HTML better, as a form
@@ -90,6 +93,7 @@ class UploadView(BodyStreamMixin, View):
         is whole cannot see that a name is about to be taken: there the name gets a random end.
         """
         name = file.filename or f"upload{mimetypes.guess_extension(file.content_type) or ''}"
+        name = _with_room(name)
         if not isinstance(self._storage, FileSystemStorage):
             name = self._storage.get_alternative_name(*posixpath.splitext(name))
         return posixpath.join(datetime.now().strftime(self.upload_to), name)
@@ -123,14 +127,25 @@ class UploadView(BodyStreamMixin, View):
             async for file in self._files(request.body_stream):  # type: ignore[attr-defined]
                 self.saved.append((file, await self._save(file)))
             self._refuse_nothing()
-            for file, saved in self.saved:
-                await asked(self.file_saved, file, saved.name)
-            return await self._answer()
         except BaseException:
             await self._delete_saved()
             raise
+        return await self._finished()
 
-    put = post
+    async def put(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Does what `post` does, and what a subclass has made of it."""
+        response: HttpResponseBase = await asked(self.post, request, *args, **kwargs)
+        return response
+
+    async def _finished(self) -> HttpResponseBase:
+        """Tells the hooks and answers. Who leaves now undoes nothing: hooks have acted by then."""
+        try:
+            for file, saved in self.saved:
+                await asked(self.file_saved, file, saved.name)
+            return await self._answer()
+        except Exception:
+            await self._delete_saved()
+            raise
 
     async def _files(self, body: BodyStream) -> AsyncIterator[File]:
         """Yields the files as they begin; keeps the fields."""
@@ -176,3 +191,12 @@ class UploadView(BodyStreamMixin, View):
             except Exception:
                 logger.exception("What is left of an upload, %r, was not deleted.", saved.name)
         self.saved.clear()
+
+
+def _with_room(name: str) -> str:
+    """Returns a file's name, cut where a random end would make it too long for file systems."""
+    stem, suffix = posixpath.splitext(name)
+    if len(suffix.encode()) > _MAX_SUFFIX:
+        stem, suffix = name, ""
+    room = _MAX_NAME - len(suffix.encode())
+    return stem.encode()[:room].decode(errors="ignore") + suffix
