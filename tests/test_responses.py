@@ -9,6 +9,7 @@ from asgiref.testing import ApplicationCommunicator
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import got_request_exception
 from django.db import connection
 from django.http import HttpResponse
 from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory, TestCase
@@ -21,6 +22,7 @@ from django_streams import (
     EventStreamResponse,
     EventStreamView,
     JSONLinesMixin,
+    MalformedBody,
     NoContent,
     Spawn,
     StreamResponse,
@@ -288,6 +290,33 @@ def test_a_failure_midway_raises_after_its_record(name, body, caplog):
     assert b"".join(received) == body
     assert caplog.text.count("Streaming failed midway") == 1
     assert "a secret" in caplog.text
+
+
+def test_a_clients_mistake_midway_breaks_off_and_is_no_failure_of_the_servers(caplog):
+    class Refusing(StreamView):
+        format = JSONL
+
+        def stream(self):
+            yield 1
+            raise MalformedBody("part 3 of the form is malformed")
+
+    failures = []
+
+    def failed(**kwargs):
+        failures.append(kwargs)
+
+    got_request_exception.connect(failed)
+    try:
+        content = iter(Refusing.as_view()(RequestFactory().get("/")).streaming_content)
+        with pytest.raises(BrokenOff):
+            list(content)
+    finally:
+        got_request_exception.disconnect(failed)
+    assert not failures
+    [record] = caplog.records
+    assert (record.levelname, record.status_code) == ("WARNING", 400)
+    assert record.exc_info is None
+    assert "part 3 of the form is malformed: /" in caplog.text
 
 
 def test_a_failing_event_stream_ends_after_its_record():
