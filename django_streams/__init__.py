@@ -76,6 +76,7 @@ from .views import (
     StreamView,
     TextMixin,
     UploadView,
+    ZipStreamView,
     body_stream,
 )
 
@@ -152,6 +153,7 @@ __all__ = [
     "TruncatedStream",
     "UnsupportedBody",
     "UploadView",
+    "ZipStreamView",
     "body_stream",
     "decode",
     "find_format",

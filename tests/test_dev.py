@@ -240,7 +240,7 @@ def test_the_project_is_installed_editable_with_its_extras_and_the_dev_group(pro
     environment.install()
     [(command, options)] = commands
     assert command[0] == str(environment.python)
-    assert command[-4:] == ("--editable", ".[cbor,channels,demo,redis]", "--group", "dev")
+    assert command[-4:] == ("--editable", ".[cbor,channels,demo,redis,zip]", "--group", "dev")
     assert options["cwd"] == project
 
 
@@ -324,6 +324,8 @@ def test_tox_runs_the_same_commands():
     for section, task in (("testenv", "test"), ("testenv:lint", "lint"), ("testenv:docs", "docs")):
         commands = tox[section]["commands"].replace(" {posargs}", "").strip().splitlines()
         expected = [" ".join(command) for command in (TASKS[task].tool, *TASKS[task].after)]
+        if task == "test":
+            expected.append("python tests/django_suites.py")
         assert commands == expected, section
 
 

@@ -77,6 +77,7 @@ def test_the_public_names_are_these():
         "U8",
         "UnsupportedBody",
         "UploadView",
+        "ZipStreamView",
         "body_stream",
         "decode",
         "find_format",

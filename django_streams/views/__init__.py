@@ -17,6 +17,7 @@ from .mixins import (
 from .refusal import refusal
 from .stream import EventStreamView, StreamView
 from .upload import UploadView
+from .zip import ZipStreamView
 
 __all__ = [
     "BodyStreamMixin",
@@ -34,6 +35,7 @@ __all__ = [
     "StreamView",
     "TextMixin",
     "UploadView",
+    "ZipStreamView",
     "body_stream",
     "refusal",
     "wants_body_stream",
