@@ -2,6 +2,7 @@
 
     streams.E001   a setting in STREAMS is unknown or has a wrong value
     streams.E002   a routed streaming view has no stream(), or an attribute with a wrong value
+    streams.E003   a routed FileStreamView does not know where its files are
     streams.W001   a streaming view is routed, but ASGI_APPLICATION is not from django_streams.asgi
     streams.W002   a streaming view is routed, but the project is only set up for WSGI
 
@@ -12,21 +13,23 @@ Ids are never reused.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLResolver, get_resolver
 from django.utils.module_loading import import_string
+from django.views import View
 
 from .asgi import StreamingASGIHandler
 from .body import LIMITS, check_limit
 from .conf import conf, seconds
 from .formats import Format, is_choice
 from .responses import Default
-from .views import BodyStreamMixin, CSVMixin, StreamView, wants_body_stream
+from .views import BodyStreamMixin, CSVMixin, FileStreamView, StreamView, wants_body_stream
 
 __all__ = ["check_server", "check_settings", "check_views"]
 
@@ -41,11 +44,14 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_views(**kwargs: Any) -> list[CheckMessage]:
-    """streams.E002: the routed views."""
+    """streams.E002 and E003: the routed views."""
     messages: list[CheckMessage] = []
-    for callback in _streaming_views():
+    for callback, arguments in _routes():
         view = getattr(callback, "view_class", callback)
         messages += [Error(fault, obj=view, id="streams.E002") for fault in _faults(callback)]
+        if _is_kind(view, FileStreamView):
+            faults = _faults_of_files(view, getattr(callback, "view_initkwargs", {}), arguments)
+            messages += [Error(fault, obj=view, id="streams.E003") for fault in faults]
     return [message for n, message in enumerate(messages) if message not in messages[:n]]
 
 
@@ -122,6 +128,22 @@ def _faults_of_stream(view: type[StreamView], options: dict[str, Any]) -> Iterat
                 yield str(error)
 
 
+def _faults_of_files(
+    view: type[FileStreamView], options: dict[str, Any], arguments: set[str]
+) -> Iterator[str]:
+    name, root = view.__qualname__, options.get("root", view.root)
+    looks_into_root = view.get_file is FileStreamView.get_file
+    if isinstance(root, property):
+        return
+    if root is None:
+        if looks_into_root:
+            yield f"{name} has neither a get_file() nor a root to say what is sent."
+    elif not isinstance(root, str | os.PathLike) or not os.path.isabs(root):
+        yield f"{name}.root is {root!r}; it takes an absolute path, such as BASE_DIR / 'media'."
+    elif looks_into_root and view.setup is View.setup and "path" not in arguments:
+        yield f"{name} has a root, but its route no path to look for there: write <path:path>."
+
+
 def _misfits(name: str, formats: Iterable[Any], item_type: Any) -> Iterator[str]:
     """Yields the formats that cannot encode at all: for want of a library, or of an item type."""
     for format in formats:
@@ -134,12 +156,9 @@ def _misfits(name: str, formats: Iterable[Any], item_type: Any) -> Iterator[str]
 
 def _streaming_views() -> list[Any]:
     """Returns the streaming views that the project routes, as functions."""
-    if not getattr(settings, "ROOT_URLCONF", None):
-        return []
-    callbacks = [pattern.callback for pattern in _patterns(get_resolver())]
     return [
         callback
-        for callback in callbacks
+        for callback, _ in _routes()
         if wants_body_stream(callback)
         or _is_kind(getattr(callback, "view_class", None), StreamView)
     ]
@@ -149,12 +168,19 @@ def _is_kind(view: Any, kind: type[Any]) -> bool:
     return isinstance(view, type) and issubclass(view, kind)
 
 
-def _patterns(resolver: URLResolver) -> Iterator[URLPattern]:
-    for pattern in resolver.url_patterns:
-        if isinstance(pattern, URLResolver):
-            yield from _patterns(pattern)
+def _routes() -> Iterator[tuple[Any, set[str]]]:
+    """Yields the views that the project routes, as functions, with the arguments they get."""
+    if getattr(settings, "ROOT_URLCONF", None):
+        yield from _routes_of(get_resolver(), set())
+
+
+def _routes_of(resolver: URLResolver, given: set[str]) -> Iterator[tuple[Any, set[str]]]:
+    for found in resolver.url_patterns:
+        arguments = given | set(found.pattern.regex.groupindex)
+        if isinstance(found, URLResolver):
+            yield from _routes_of(found, arguments | set(found.default_kwargs))
         else:
-            yield pattern
+            yield found.callback, arguments | set(found.default_args)
 
 
 def _is_ours(path: str) -> bool:

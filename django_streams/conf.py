@@ -134,14 +134,11 @@ class Conf:
     def x_accel_redirect(self) -> dict[str, str]:
         """The folders whose files nginx sends, each with the URL of its internal location."""
         value = self._get("X_ACCEL_REDIRECT", {})
-        is_mapping = isinstance(value, dict) and all(
-            isinstance(folder, str | os.PathLike) and isinstance(url, str) and url.endswith("/")
-            for folder, url in value.items()
-        )
-        if not is_mapping:
+        if not isinstance(value, dict) or not all(map(_is_place, value.items())):
             raise ImproperlyConfigured(
-                f'STREAMS["X_ACCEL_REDIRECT"] is {value!r}; it takes a dict of folders and the '
-                'URLs, with a slash at the end, by which nginx knows them: {"/srv/media": "/m/"}.'
+                f'STREAMS["X_ACCEL_REDIRECT"] is {value!r}; it takes a dict of absolute folders '
+                "and the URLs, with a slash at both ends, by which nginx knows them: "
+                '{"/srv/media": "/m/"}.'
             )
         return {os.fspath(folder): url for folder, url in value.items()}
 
@@ -171,6 +168,12 @@ class Conf:
         if not isinstance(value, dict):
             raise ImproperlyConfigured(f"STREAMS is {value!r}; it takes a dict.")
         return value
+
+
+def _is_place(item: tuple[Any, Any]) -> bool:
+    folder, url = item
+    is_folder = isinstance(folder, str | os.PathLike) and os.path.isabs(folder)
+    return is_folder and isinstance(url, str) and url.startswith("/") and url.endswith("/")
 
 
 conf = Conf()

@@ -96,12 +96,26 @@ async def test_a_reader_hears_of_a_departure_as_both_exceptions(server, receiver
     assert server.asked == 2
 
 
-async def test_nobody_receives_before_somebody_reads_or_answers(server, receiver, listener):
+async def test_nobody_receives_from_a_client_that_waits_to_be_asked_before_the_answer(server):
+    receiver = Receiver(server.receive, awaits_continue=True)
+    listener = asyncio.ensure_future(receiver.departure())
     server.send(b"a")
     await settled()
     assert server.asked == 0
     receiver.begin()
     await soon(server.waiting.wait())
+    listener.cancel()
+
+
+async def test_a_client_that_waits_to_be_asked_is_asked_by_the_first_read(server):
+    receiver = Receiver(server.receive, awaits_continue=True)
+    server.send(b"a")
+    assert await soon(receiver.chunk()) == b"a"
+
+
+async def test_a_departure_is_heard_before_the_view_has_read_anything(server, listener):
+    server.leave()
+    await soon(listener)
 
 
 async def test_the_listener_hears_of_a_departure_while_nobody_reads(server, receiver, listener):
@@ -133,6 +147,29 @@ async def test_the_listener_holds_no_more_than_a_bound_and_goes_on_when_there_is
     assert len(await soon(receiver.chunk())) == MAX_HELD // 2
     await settled()
     assert server.pending == 7
+
+
+async def test_a_body_that_a_stream_has_forgotten_is_given_up(
+    server, receiver, listener, monkeypatch
+):
+    monkeypatch.setattr(receiving, "GIVE_UP_SECONDS", 0.01)
+    receiver.begin()
+    for _ in range(100):
+        server.send(bytes(MAX_HELD))
+    server.leave()
+    await soon(listener)
+    assert not receiver._held
+    with pytest.raises(RuntimeError, match="given up"):
+        await receiver.chunk()
+
+
+async def test_a_body_is_not_given_up_before_the_answer(server, receiver, listener, monkeypatch):
+    monkeypatch.setattr(receiving, "GIVE_UP_SECONDS", 0)
+    for _ in range(3):
+        server.send(bytes(MAX_HELD))
+    await settled()
+    assert server.pending == 2
+    assert len(await soon(receiver.chunk())) == MAX_HELD
 
 
 async def test_a_reader_waits_for_what_the_listener_receives(server, receiver, listener):
@@ -223,28 +260,28 @@ async def test_as_an_asgi_receive_it_tells_of_a_departure(server, receiver):
     assert await soon(receiver()) == {"type": "http.disconnect"}
 
 
-async def test_discarding_ends_with_the_body(server, receiver):
+async def test_lingering_ends_with_the_body(server, receiver):
     server.send(b"a")
     server.send(b"b", more=False)
-    await soon(receiver.discard())
+    await soon(receiver.linger())
     assert receiver.is_whole
 
 
-async def test_discarding_ends_when_the_client_leaves(server, receiver):
+async def test_lingering_ends_when_the_client_leaves(server, receiver):
     server.send(b"a")
     server.leave()
-    await soon(receiver.discard())
+    await soon(receiver.linger())
 
 
-async def test_discarding_ends_after_some_bytes(server, receiver, monkeypatch):
+async def test_lingering_ends_after_some_bytes(server, receiver, monkeypatch):
     monkeypatch.setattr(receiving, "LINGER_BYTES", 10)
     for _ in range(5):
         server.send(bytes(4))
-    await soon(receiver.discard())
+    await soon(receiver.linger())
     assert server.pending == 2
 
 
-async def test_discarding_ends_after_some_time(receiver, monkeypatch):
+async def test_lingering_ends_after_some_time(receiver, monkeypatch):
     monkeypatch.setattr(receiving, "LINGER_SECONDS", 0.01)
-    await soon(receiver.discard())
+    await soon(receiver.linger())
     assert not receiver.is_whole

@@ -32,7 +32,7 @@ from django_streams.responses import FileStreamResponse, StreamResponse
 from django_streams.views import refusal, wants_body_stream
 
 from .exchange import EXCHANGE, Exchange
-from .unread import answering, leaves_body_unread, lend_csrf_token
+from .unread import answering, awaits_continue, leaves_body_unread, lend_csrf_token
 
 __all__ = ["StreamingASGIHandler", "get_asgi_application"]
 
@@ -74,7 +74,9 @@ class StreamingASGIHandler(ASGIHandler):
         exchange = scope.get(EXCHANGE) or Exchange()
         receive_body, answer = receive, send
         if leaves_body_unread(scope, self.get_urlconf):
-            receive_body = exchange.receiver = Receiver(receive)
+            receive_body = exchange.receiver = Receiver(
+                receive, awaits_continue=awaits_continue(scope)
+            )
             answer = answering(exchange.receiver, scope, send)
         try:
             await super().handle({**scope, EXCHANGE: exchange}, receive_body, answer)
@@ -148,7 +150,9 @@ class StreamingASGIHandler(ASGIHandler):
         exchange.prepare(request)
         response: HttpResponseBase = await super().get_response_async(request)
         if isinstance(response, FileStreamResponse):
-            await release()  # Reading on needs neither the thread nor a connection.
+            response.attach(type(self))
+            if not response.is_in_memory:
+                await release()  # Reading on needs neither the thread nor a connection.
         if not isinstance(response, StreamResponse):
             return response
         response.attach(request, type(self))
@@ -170,6 +174,8 @@ class StreamingASGIHandler(ASGIHandler):
             await deliver(response, send)
         except BrokenOff:
             response.is_broken_off = True
+            if isinstance(response, FileStreamResponse):
+                _close_twisted_request(send)  # A stream's `finally` comes first: see `handle`.
         finally:
             if isinstance(response, StreamResponse):
                 await response.aclose()
@@ -222,8 +228,8 @@ async def _deliver(response: StreamResponse | FileStreamResponse, send: Send) ->
     headers += [(b"Set-Cookie", cookie.encode("ascii")) for cookie in cookies]
     start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
     await send(start)
-    if isinstance(response, FileStreamResponse) and (path := response.path_for_server):
-        await send({"type": "http.response.pathsend", "path": path})
+    if isinstance(response, FileStreamResponse) and (message := response.only_message):
+        await send(message)
         return
 
     def write(chunk: bytes) -> Awaitable[None]:

@@ -7,6 +7,7 @@ again when Django has found the view, and reads the body for one that wants it r
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -23,7 +24,7 @@ from django.utils.datastructures import MultiValueDict
 from django_streams.body import CSRF_FIELD, Receiver, find_csrf_token
 from django_streams.views import wants_body_stream
 
-__all__ = ["answering", "leaves_body_unread", "lend_csrf_token"]
+__all__ = ["answering", "awaits_continue", "leaves_body_unread", "lend_csrf_token"]
 
 Scope = Mapping[str, Any]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -93,22 +94,38 @@ def answering(receiver: Receiver, scope: Scope, send: Send) -> Send:
     nothing, and is not asked to.
     """
     is_http1 = scope.get("http_version", "1.1").startswith("1")
-    awaits_continue = dict(scope["headers"]).get(b"expect", b"").lower() == b"100-continue"
     lingers = is_http1
 
     async def answer(message: Mapping[str, Any]) -> None:
         nonlocal lingers
         is_start = message["type"] == "http.response.start"
         if is_start and is_http1 and not receiver.is_whole:
-            lingers = receiver.is_begun or not awaits_continue
+            lingers = receiver.is_begun
             message = {**message, "headers": [*message["headers"], (b"Connection", b"close")]}
         is_end = not is_start and not message.get("more_body", False)
         if is_end and lingers and not receiver.is_whole:
             await send({**message, "more_body": True})
-            await receiver.discard()
-            message = {"type": "http.response.body"}
+            await receiver.linger()
+            await _send_while_discarding(receiver, {"type": "http.response.body"}, send)
+            return
         await send(message)
         if is_start:
             receiver.begin()
 
     return answer
+
+
+async def _send_while_discarding(receiver: Receiver, message: Any, send: Send) -> None:
+    """Sends the last message, for which hypercorn waits until it gets rid of what it received."""
+    discarding = asyncio.ensure_future(receiver.discard())
+    try:
+        await send(message)
+    finally:
+        discarding.cancel()
+        await asyncio.wait([discarding])
+
+
+def awaits_continue(scope: Scope) -> bool:
+    """Whether the client sends its body only when it is asked to go on (RFC 9110 10.1.1)."""
+    expected: bytes = dict(scope["headers"]).get(b"expect", b"")
+    return expected.lower() == b"100-continue"

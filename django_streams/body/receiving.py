@@ -4,11 +4,14 @@ ASGI has one `receive()` for the body and for the news that the client has left 
 "Request" and "Disconnect"), and two that want to know: the view, which takes the body when it
 likes, and Django's handler, which cancels the view of a client that left. They take turns:
 
-- Before the view first reads and before the answer begins, nobody receives: servers ask a client
-  that waits for `100 Continue` to go on as soon as somebody does.
 - The view that reads receives itself, and hears of a departure as `RequestAborted`.
 - While it does not, the listener does in its stead. It holds what comes, up to 64 KiB and what one
-  message has beyond that; then the client has to wait, and nothing is heard of it either.
+  message has beyond that; then the client has to wait, and nothing is heard of it either: its
+  departure stands behind what it has sent.
+- A stream that has begun to answer may never read again. If it has not for a minute, the body is
+  given up: what still comes is dropped, so that the departure is heard.
+- From a client that waits for `100 Continue` nobody receives before the view first reads or the
+  answer begins: servers ask it to go on as soon as somebody does.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 from django.core.exceptions import RequestAborted
@@ -33,6 +37,10 @@ MAX_HELD = 2**16
 TURN_SECONDS = 0.25
 """How long a view may not read before the listener receives in its stead: well below the second in
 which a departure is to be heard, and seldom enough to cost a fast upload nothing."""
+
+GIVE_UP_SECONDS = 60
+"""How long a stream that answers may leave unread what is held: longer than the work on one piece
+of its body takes."""
 
 FAREWELL_SECONDS = 10
 """For how long a view that was told of the departure may clean up before it is cancelled."""
@@ -51,12 +59,14 @@ class Receiver:
 
     is_in_blocks = False
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, *, awaits_continue: bool = False) -> None:
         self._receive = receive
-        self.is_begun = False
+        self.is_begun = not awaits_continue
         """Whether anything may be received."""
         self.is_whole = False
         """Whether all of the body has come, if perhaps not been read."""
+        self._is_answered = False
+        self._is_given_up = False
         self._is_aborted = False
         self._has_told = False
         self._held: deque[bytes] = deque()
@@ -69,6 +79,10 @@ class Receiver:
 
     async def chunk(self) -> bytes | None:
         """Returns the next bytes of the body, None at its end; raises `Aborted`."""
+        if self._is_given_up:
+            raise RuntimeError(
+                f"The body was given up: nobody had read it for {GIVE_UP_SECONDS} seconds."
+            )
         self._is_reading = self.is_begun = True
         try:
             while not self._held:
@@ -93,19 +107,24 @@ class Receiver:
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
 
-    async def discard(self) -> None:
+    async def linger(self) -> None:
         """Drops what the client still sends, for a while, so that it gets to see the answer."""
-        discarded = 0
-        with suppress(TimeoutError, Aborted):
+        with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_SECONDS):
-                while discarded < LINGER_BYTES and (chunk := await self.chunk()) is not None:
-                    discarded += len(chunk)
+                await self.discard(LINGER_BYTES)
+
+    async def discard(self, max_bytes: float = inf) -> None:
+        """Drops what the client still sends, to its end or until it leaves."""
+        self._is_given_up = False
+        with suppress(Aborted):
+            while max_bytes > 0 and (chunk := await self.chunk()) is not None:
+                max_bytes -= len(chunk)
 
     # For who listens.
 
     def begin(self) -> None:
-        """Lets the listener receive: an answer begins."""
-        self.is_begun = True
+        """Lets the listener receive: the answer has begun."""
+        self.is_begun = self._is_answered = True
         self._news.set()
 
     async def departure(self) -> None:
@@ -113,9 +132,11 @@ class Receiver:
         whole: the next message is the client's departure then.
         """
         while not (self.is_whole or self._is_aborted):
-            if self._is_reading or not self.is_begun or self._held_bytes >= MAX_HELD:
+            if self._is_reading or not self.is_begun:
                 await self._wait()
                 await asyncio.sleep(TURN_SECONDS)  # A view that is fast reads again.
+            elif self._held_bytes >= MAX_HELD:
+                await self._wait_for_room()
             else:
                 await self._receive_one()
         if self._is_aborted and (self._is_reading or self._has_told):
@@ -133,6 +154,19 @@ class Receiver:
 
     # Receiving: one at a time.
 
+    async def _wait_for_room(self) -> None:
+        """Waits until the view reads on; drops what is held if it seems to have forgotten it."""
+        try:
+            async with asyncio.timeout(GIVE_UP_SECONDS if self._is_answered else None):
+                await self._wait()
+        except TimeoutError:
+            self._is_given_up = True
+            self._drop()
+
+    def _drop(self) -> None:
+        self._held.clear()
+        self._held_bytes = 0
+
     async def _wait(self) -> None:
         self._news.clear()
         await self._news.wait()
@@ -144,7 +178,7 @@ class Receiver:
             if message["type"] == "http.disconnect":
                 self._is_aborted = True
                 return
-            if body := message.get("body"):
+            if (body := message.get("body")) and not self._is_given_up:
                 self._held.append(body)
                 self._held_bytes += len(body)
             self.is_whole = not message.get("more_body", False)

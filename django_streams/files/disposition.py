@@ -15,17 +15,20 @@ __all__ = ["disposition_header"]
 # RFC 8187 3.2.1: attr-char, beside letters and digits.
 _ATTR_CHARS = "!#$&+-.^_`|~"
 # RFC 6266 appendix D: browsers read escapes in `filename`, and quotes and backslashes differently.
-_UNSAFE = re.compile(r'[^\x20-\x7e]|["\\%]')
+# Taken apart, U+FF0F is a slash, and `filename` would have a directory.
+_UNSAFE = re.compile(r'[^\x20-\x7e]|["\\%/]')
+# With these, "gpj.exe" is shown as "exe.jpg" (Unicode TR36 2.2).
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def disposition_header(filename: str | None, *, as_attachment: bool) -> str | None:
     """Returns the header for a file of that name; None if it would say nothing.
 
-    Without directories and control characters, whatever the name has of them. A name that cannot
+    Directories, control characters and overrides of the direction are left out. A name that cannot
     stand in `filename` as it is gets a `filename*` besides, which goes before it (RFC 6266 4.3).
     """
     kind = "attachment" if as_attachment else "inline"
-    name = _cleaned(filename or "")
+    name = _cleaned(str(filename or ""))  # Perhaps a lazy string.
     if not name:
         return kind if as_attachment else None
     letters = unicodedata.normalize("NFKD", name)  # Accents apart, to be left out.
@@ -38,6 +41,7 @@ def disposition_header(filename: str | None, *, as_attachment: bool) -> str | No
 
 
 def _cleaned(name: str) -> str:
-    """Returns the name without directories, controls and lone surrogates."""
-    name = re.split(r"[/\\]", name)[-1]
-    return "".join(char for char in name if unicodedata.category(char) not in {"Cc", "Cs"}).strip()
+    """Returns the name without directories, controls and lone surrogates; none for `..`."""
+    name = _TURNING.sub("", re.split(r"[/\\]", name)[-1])
+    name = "".join(char for char in name if unicodedata.category(char) not in {"Cc", "Cs"}).strip()
+    return name if name.strip(".") else ""

@@ -48,16 +48,21 @@ def select(
     if outcome is Outcome.NOT_MODIFIED:
         return Selection(status=304, headers=validators)
     if outcome is Outcome.PRECONDITION_FAILED:
-        return Selection(status=412, headers={}, segments=[b"The file is not as expected.\n"])
+        return _refused(412, "The file is not as expected.", {})
     if outcome is Outcome.RANGES and file.size is not None and file.can_seek:
         try:
             ranges = parse_range(headers["Range"], file.size)
         except RangeNotSatisfiable as error:
-            text = f"{error}\n".encode()
-            return Selection(status=416, headers=error.headers, segments=[text])
+            return _refused(416, str(error), error.headers)
         if ranges is not None:
             return _of_ranges(ranges, file.size, content_type, validators)
     return _whole(file, content_type, validators)
+
+
+def _refused(status: int, reason: str, headers: Mapping[str, str]) -> Selection:
+    text = f"{reason}\n".encode()
+    of_text = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(text))}
+    return Selection(status=status, headers={**headers, **of_text}, segments=[text])
 
 
 def _validators(file: OpenedFile) -> dict[str, str]:

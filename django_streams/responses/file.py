@@ -11,27 +11,42 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+import threading
+import weakref
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing, suppress
 from functools import cached_property, partial
+from tempfile import _TemporaryFileWrapper
 from typing import Any
 from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
+from django.core.files import File
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, StreamingHttpResponse
 
 from django_streams.conf import conf
 from django_streams.exceptions import BrokenOff
 from django_streams.files import (
+    SLICE_BYTES,
     Openable,
     OpenedFile,
     Segment,
     Selection,
     disposition_header,
+    guess_content_type,
     open_file,
     select,
 )
+from django_streams.release import close_connections
 
 __all__ = ["FileStreamResponse"]
 
@@ -40,6 +55,11 @@ logger = logging.getLogger("django.request")
 SMALL_BYTES = 2**16
 """A body up to this is read where the file is opened: for one slice, a change of threads costs more
 than reading."""
+
+_OF_THE_FILE = frozenset(
+    {"content-disposition", "content-encoding", "content-language", "content-range", "content-type"}
+)
+"""What a refusal, or an answer without a body, does not say (RFC 9110 15.4.5)."""
 
 
 class FileStreamResponse(StreamingHttpResponse):
@@ -50,14 +70,20 @@ class FileStreamResponse(StreamingHttpResponse):
 
     Answers conditions and ranges as of RFC 9110 13 and 14. `as_attachment`: whether a browser is to
     save it; `filename`: as what, the file's own name unless given. `content_type`: the media type,
-    guessed from the name unless given. Raises `FileNotFoundError` if there is no such file. The
-    file is closed with the response. It is opened at once, and that blocks: an async view makes the
-    response by `sync_to_async`.
+    guessed from the file's own name unless given, or from `filename` if it has none. `headers`:
+    more of them; those that say what is sent are not replaced. Raises `FileNotFoundError` if there
+    is no such file.
+
+    The file is closed with the response, or as soon as nothing of it is left to be read. It is
+    opened at once, and that blocks: an async view makes the response by `sync_to_async`. Bytes that
+    are made by way of the database are for a `StreamResponse`: here they would be made in several
+    threads.
     """
 
     is_broken_off = False
     """Whether the body was left without its end, as the file could not be read on."""
-    _handler_class: Any = None
+    block_size = SLICE_BYTES
+    """What a server's `wsgi.file_wrapper` reads at once, if it reads."""
 
     def __init__(
         self,
@@ -72,20 +98,15 @@ class FileStreamResponse(StreamingHttpResponse):
         self._request = request
         self._file = file if isinstance(file, OpenedFile) else open_file(file)
         try:
-            selection = self._selected(content_type or self._file.content_type)
+            self._path = _lasting_path(self._file, file)
+            selection = self._selected(content_type or _guessed(self._file, filename))
             self._is_whole = selection.is_whole
-            self._segments = self._read_if_small(selection)
-            self._body: Any
-            self._body = self._async_chunks() if hasattr(request, "scope") else self._sync_chunks()
-            super().__init__(self._body, status=selection.status)
+            self._begin(selection)
+            self._describe(filename or self._file.name, as_attachment=as_attachment)
+            self._add_headers(headers or {}, selection.headers)
         except BaseException:
             self._file.close()
             raise
-        self._resource_closers.append(self._file.close)  # type: ignore[attr-defined]
-        del self.headers["Content-Type"]
-        self._describe(filename or self._file.name, as_attachment=as_attachment)
-        for name, value in {**selection.headers, **(headers or {})}.items():
-            self.headers[name] = value
 
     # Deciding.
 
@@ -93,22 +114,39 @@ class FileStreamResponse(StreamingHttpResponse):
         """Returns what is sent: what the request asks for, or a header by which the web server
         sends the file, if a setting says so; that evaluates conditions and ranges itself.
         """
-        path, headers = self._file.path, {"Content-Type": content_type}
+        path, headers = self._path, {"Content-Type": content_type}
         if path is not None and conf.x_sendfile:
-            return Selection(status=200, headers=headers | {"X-Sendfile": path})
+            # Apache and lighttpd decode it; a header could not carry every path as it is.
+            return Selection(status=200, headers=headers | {"X-Sendfile": _quoted(path)})
         if path is not None and (url := _internal_url(path, conf.x_accel_redirect)):
             return Selection(status=200, headers=headers | {"X-Accel-Redirect": url})
         request = self._request
         return select(request.method or "GET", request.headers, self._file, content_type)
 
-    def _read_if_small(self, selection: Selection) -> Sequence[Segment]:
+    def _begin(self, selection: Selection) -> None:
+        """Makes the response, with what is to be read of the file."""
+        # RFC 9110 9.3.2 and 15.4.5. A middleware that compresses nothing makes a few bytes of it.
+        self._has_body = self._request.method != "HEAD" and selection.status != 304
+        self._body = _Body(self._request, self._file, self._segments(selection))
+        is_async = hasattr(self._request, "scope")
+        self._chunks: Any = self._body.async_chunks() if is_async else self._body.sync_chunks()
+        super().__init__(self._chunks, status=selection.status)
+        del self.headers["Content-Type"]
+        if self._body.is_in_memory:
+            self._body.close()
+        else:
+            # When the response is closed; or dropped, for nobody closes it if a middleware raises.
+            closer = weakref.finalize(self, self._body.close)
+            self._resource_closers.append(closer)  # type: ignore[attr-defined]
+
+    def _segments(self, selection: Selection) -> Sequence[Segment]:
         """Returns what the body consists of: bytes already, if they are few."""
-        if self._request.method == "HEAD":
+        if not self._has_body:
             return []
         length = selection.headers.get("Content-Length")
         if length is None or int(length) > SMALL_BYTES:
             return selection.segments
-        return [b"".join(self._slices(selection.segments))]
+        return [b"".join(_slices(self._file, selection.segments))]
 
     def _describe(self, filename: str | None, *, as_attachment: bool) -> None:
         if self.status_code in (200, 206):
@@ -119,82 +157,155 @@ class FileStreamResponse(StreamingHttpResponse):
                 self.headers["X-Content-Size"] = str(self._file.size)
         # A browser that guesses another type could be made to run what was uploaded.
         self.headers["X-Content-Type-Options"] = "nosniff"
-        if self.status_code == 206:
-            # GZipMiddleware leaves alone what is encoded; a compressed range is none.
+        if not self._is_whole:
+            # GZipMiddleware leaves alone what is encoded: a range, a refusal, or nothing at all.
             self.headers["Content-Encoding"] = "identity"
+
+    def _add_headers(self, given: Mapping[str, str], selected: Mapping[str, str]) -> None:
+        has_file = self.status_code in (200, 206)
+        for name, value in given.items():
+            if has_file or name.lower() not in _OF_THE_FILE:
+                self.headers[name] = value
+        for name, value in selected.items():
+            self.headers[name] = value
 
     def items(self) -> Any:
         """Returns the headers as they are sent."""
         unencoded = ("Content-Encoding", "identity")
         return [item for item in super().items() if item != unencoded]
 
+    # Sending.
+
     @property
     def has_own_content(self) -> bool:
         """Whether no middleware has wrapped or replaced what is sent."""
-        return self._iterator is self._body  # type: ignore[attr-defined]
-
-    # Reading.
+        return self._iterator is self._chunks  # type: ignore[attr-defined]
 
     @property
-    def path(self) -> str | None:
-        """The path of the file, for a server that sends it itself; None if it is not all of it."""
-        is_left_to_read = self._is_whole and list(self._segments) == [(0, self._file.size)]
-        return self._file.path if is_left_to_read else None
+    def is_in_memory(self) -> bool:
+        """Whether nothing is left to be read."""
+        return self._body.is_in_memory
+
+    def attach(self, sender: type) -> None:
+        """Learns the handler that sends it: a failure midway is told with it."""
+        self._body.sender = sender
 
     @property
-    def path_for_server(self) -> str | None:
-        """The path, if the ASGI server offers to send files (ASGI "pathsend" extension)."""
+    def only_message(self) -> dict[str, Any] | None:
+        """The ASGI message with all of the body, if it takes only one: what is in memory, or the
+        path of the file, if the server offers to send files (the "pathsend" extension).
+        """
+        if self._body.is_in_memory:
+            return {"type": "http.response.body", "body": b"".join(self._body.sync_chunks())}
         scope = getattr(self._request, "scope", {})
-        return self.path if "http.response.pathsend" in scope.get("extensions", {}) else None
+        is_offered = "http.response.pathsend" in (scope.get("extensions") or {})
+        if is_offered and self._is_whole and self._is_still_there():
+            return {"type": "http.response.pathsend", "path": self._path}
+        return None
+
+    def _is_still_there(self) -> bool:
+        """Whether the path leads to what was opened: the view may have deleted it by now."""
+        file = self._file.duplicate() if self._path is not None else None
+        if file is None:
+            return False
+        with file, suppress(OSError):
+            return os.path.samestat(os.stat(self._path or ""), os.fstat(file.fileno()))
+        return False
 
     async def pour(self, write: Callable[[bytes], Awaitable[None]]) -> None:
         """Awaits `write` of each slice; raises `BrokenOff` if the file cannot be read on."""
-        async with aclosing(self._async_chunks()) as chunks:
+        async with aclosing(self._chunks) as chunks:
             async for chunk in chunks:
                 await write(chunk)
+                del chunk  # Before the next but one is read: two slices are held, and not three.
 
     @cached_property
     def file_to_stream(self) -> Any:
         """What Django's WSGI handler gives to a server's `wsgi.file_wrapper`; None if it cannot."""
-        file = self._file.duplicate() if self.path is not None and self.has_own_content else None
+        if not self._is_whole or self._body.is_in_memory or not self.has_own_content:
+            return None
+        file = self._file.duplicate()
         if file is not None:
             self._resource_closers.append(file.close)  # type: ignore[attr-defined]
         return file
 
-    def _slices(self, segments: Sequence[Segment]) -> Iterator[bytes]:
-        for segment in segments:
-            if isinstance(segment, bytes):
-                yield segment
-            else:
-                yield from self._file.slices(*segment)
+    def __iter__(self) -> Iterator[bytes]:
+        if not self._has_body:
+            return iter(())
+        if self.has_own_content and self.is_async:
+            self.streaming_content = self._chunks = self._body.sync_chunks()
+        return super().__iter__()
 
-    def _sync_chunks(self) -> Iterator[bytes]:
-        return self._slices(self._segments)
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        if not self._has_body:
+            return _nothing()
+        if self.has_own_content and not self.is_async:
+            self.streaming_content = self._chunks = self._body.async_chunks()
+        return super().__aiter__()
 
-    async def _async_chunks(self) -> AsyncGenerator[bytes, None]:
+
+class _Body:
+    """What is sent of a file, read in slices. It does not know the response: without a cycle, one
+    that is dropped closes its file at once.
+    """
+
+    sender: type | None = None
+
+    def __init__(self, request: HttpRequest, file: OpenedFile, segments: Sequence[Segment]) -> None:
+        self._request = request
+        self._file = file
+        self._segments = segments
+        self.is_in_memory = all(isinstance(segment, bytes) for segment in segments)
+        self._reading = threading.Lock()
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Closes the file; if a thread is reading it, that thread does so when it has read."""
+        self._is_closed = True
+        if self._reading.acquire(blocking=False):
+            try:
+                self._file.close()
+            finally:
+                self._reading.release()
+
+    def sync_chunks(self) -> Iterator[bytes]:
+        """Yields the slices."""
+        return _slices(self._file, self._segments)
+
+    async def async_chunks(self) -> AsyncGenerator[bytes, None]:
         """Yields the slices, and reads the next one meanwhile."""
-        if all(isinstance(segment, bytes) for segment in self._segments):
-            for segment in self._segments:
-                yield segment  # type: ignore[misc]
-            return
-        slices = self._slices(self._segments)
-        read = partial(asyncio.get_running_loop().run_in_executor, None, next, slices, None)
-        reading = read()
-        try:
-            while (chunk := await self._read_ahead(reading)) is not None:
-                reading = read()
+        slices = self.sync_chunks()
+        if self.is_in_memory:
+            for chunk in slices:
                 yield chunk
-        finally:
-            # A file must not be closed under a thread that reads it.
-            await asyncio.wait([reading])
-
-    async def _read_ahead(self, reading: asyncio.Future[bytes | None]) -> bytes | None:
-        await asyncio.wait([reading])  # Not the future itself, which would be cancelled with us.
+            return
+        read = partial(asyncio.get_running_loop().run_in_executor, None, self._next, slices)
         try:
-            return reading.result()
-        except Exception as error:
-            await sync_to_async(self._report)(error)
-            raise BrokenOff(f"the file could not be read: {type(error).__name__}") from error
+            reading = read()
+            while (found := await reading) is not None:
+                if isinstance(found, Exception):
+                    await sync_to_async(self._report)(found)
+                    raise BrokenOff(f"the file could not be read: {found!r}") from found
+                reading = read()
+                yield found
+        finally:
+            self.close()
+
+    def _next(self, slices: Iterator[bytes]) -> bytes | Exception | None:
+        """Returns the next slice, or what kept it from being read: nobody may be left to ask."""
+        found: bytes | Exception | None
+        with self._reading:
+            try:
+                found = next(slices, None)
+            except Exception as error:  # noqa: BLE001 - The response's, who raises it.
+                found = error
+            if self._file.path is None:
+                # A storage may have asked the database. No request owns this thread, and nobody
+                # else would look after its connections.
+                close_connections()
+        if self._is_closed:
+            self.close()
+        return found
 
     def _report(self, error: Exception) -> None:
         """Tells the operator, as Django does of a failure in a view."""
@@ -204,13 +315,44 @@ class FileStreamResponse(StreamingHttpResponse):
             exc_info=error,
             extra={"status_code": 500, "request": self._request},
         )
-        got_request_exception.send_robust(sender=self._handler_class, request=self._request)
+        got_request_exception.send_robust(sender=self.sender, request=self._request)
+
+
+def _slices(file: OpenedFile, segments: Sequence[Segment]) -> Iterator[bytes]:
+    for segment in segments:
+        if isinstance(segment, bytes):
+            yield segment
+        else:
+            yield from file.slices(*segment)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
+
+
+def _guessed(file: OpenedFile, filename: str | None) -> str:
+    """Returns the media type: the name under which a file is kept tells more than a new one."""
+    return file.content_type if file.name or not filename else guess_content_type(filename)
+
+
+def _lasting_path(opened: OpenedFile, given: Any) -> str | None:
+    """Returns the path; None if the file is deleted when it is closed: before a server comes."""
+    if opened.path is not None:
+        while isinstance(given, File):
+            given = given.file
+    return None if isinstance(given, _TemporaryFileWrapper) else opened.path
 
 
 def _internal_url(path: str, places: Mapping[str, str]) -> str | None:
     """Returns the URL by which a web server knows a file, if it lies in one of the folders."""
+    real_path = os.path.realpath(path) if places else path
     for folder, url in places.items():
         root = os.path.join(os.path.realpath(folder), "")
-        if os.path.realpath(path).startswith(root):
-            return quote(url + os.path.realpath(path).removeprefix(root))
+        if real_path.startswith(root):
+            return quote(url) + _quoted(real_path.removeprefix(root))
     return None
+
+
+def _quoted(path: str) -> str:
+    return quote(os.fsencode(path))  # Its bytes: they need not be UTF-8.

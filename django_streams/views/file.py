@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterator
 from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.views import View
 
-from django_streams.files import open_beneath
+from django_streams.files import disposition_header, guess_content_type, open_beneath
+from django_streams.files.reading import close
 from django_streams.formats import BYTES
 from django_streams.responses import FileStreamResponse, StreamResponse
 
@@ -31,7 +34,8 @@ class FileStreamView(View):
 
         path("manuals/<path:path>", FileStreamView.as_view(root=BASE_DIR / "manuals"))
 
-    `get_file()` may return whatever `FileStreamResponse` takes. What is not there is 404.
+    `get_file()` may return whatever `FileStreamResponse` takes, or what generates bytes, sync or
+    async, and is streamed as it does. What is not there is 404.
     """
 
     http_method_names: list[str] = ["get", "head", "options"]
@@ -46,16 +50,17 @@ class FileStreamView(View):
     filename: str | None = None
     """As what; None: the file's own name."""
     content_type: str | None = None
-    """The media type; None: guessed from the file's own name."""
+    """The media type; None: guessed from the file's own name, or from `filename` if it has none."""
 
     # The hooks, sync or async.
 
     def get_file(self) -> Any:
         """Returns the file; raises `FileNotFoundError` or `Http404` if there is none."""
+        name = type(self).__qualname__
         if self.root is None:
-            raise ImproperlyConfigured(
-                f"{type(self).__qualname__} has neither a get_file() nor a root to take files from."
-            )
+            raise ImproperlyConfigured(f"{name} has neither a get_file() nor a root to look into.")
+        if "path" not in self.kwargs:
+            raise ImproperlyConfigured(f"{name} has a root, and its route no <path:path>.")
         return open_beneath(self.root, self.kwargs["path"], dot_files=self.shows_dot_files)
 
     def get_as_attachment(self) -> Any:
@@ -81,30 +86,57 @@ class FileStreamView(View):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Builds the response."""
         try:
-            return self._response(request, self._asked(self.get_file))
+            file = self._asked(self.get_file)
+            return self._response(request, file)
         except FileNotFoundError as error:
             raise Http404("There is no such file.") from error
 
     def _response(self, request: HttpRequest, file: Any) -> HttpResponseBase:
-        url = self._asked(self.get_redirect_url, file)
-        if url is not None:
-            return HttpResponseRedirect(url)
+        if isinstance(file, FieldFile) and not file:  # Its `url` would be a ValueError.
+            raise FileNotFoundError(errno.ENOENT, "There is no file in the field")
+        try:
+            url = self._asked(self.get_redirect_url, file)
+            if url is None:
+                return self._sent(request, file)
+        except BaseException:
+            close(file)
+            raise
+        close(file)  # It may be open, and is sent by somebody else.
+        return HttpResponseRedirect(url)
+
+    def _sent(self, request: HttpRequest, file: Any) -> HttpResponseBase:
         filename = self._asked(self.get_filename)
         content_type = self._asked(self.get_content_type)
-        if isinstance(file, AsyncIterable):
-            options = {"content_type": content_type} if content_type else {}
-            return StreamResponse(file, format=BYTES, filename=filename, request=request, **options)
-        return FileStreamResponse(
-            request,
+        as_attachment = self._asked(self.get_as_attachment)
+        if not _is_generated(file):
+            return FileStreamResponse(
+                request,
+                file,
+                as_attachment=as_attachment,
+                filename=filename,
+                content_type=content_type,
+            )
+        response = StreamResponse(
             file,
-            as_attachment=self._asked(self.get_as_attachment),
-            filename=filename,
-            content_type=content_type,
+            format=BYTES,
+            request=request,
+            content_type=content_type or guess_content_type(filename),
+            headers={"Accept-Ranges": "none", "X-Content-Type-Options": "nosniff"},
         )
+        disposition = disposition_header(filename, as_attachment=as_attachment)
+        if disposition is not None:
+            response.headers["Content-Disposition"] = disposition
+        return response
 
     def _asked(self, hook: Any, *args: Any) -> Any:
         value = hook(*args)
         return async_to_sync(_awaited)(value) if inspect.isawaitable(value) else value
+
+
+def _is_generated(file: Any) -> bool:
+    """Whether the bytes are made while they are sent, perhaps by way of the database."""
+    is_iterator = isinstance(file, Iterator) and not hasattr(file, "read")
+    return is_iterator or isinstance(file, AsyncIterable)
 
 
 async def _awaited(value: Any) -> Any:
