@@ -9,15 +9,18 @@ They serve `tests.serverproject`. What a server has logged during a test is show
 Every wait has a deadline, and none is a sleep in the hope that something will have happened.
 """
 
+import http.client
 import importlib.util
 import os
 import resource
+import select
 import socket
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from socket import MSG_DONTWAIT
 
 import httpx
 import psutil
@@ -38,6 +41,10 @@ PATIENCE = 15
 OPEN_FILES = 4096
 """What a server, and a test that opens many connections to it, may need: many systems allow 1024
 unless they are asked for more."""
+
+BLOCK_BYTES = 2**18
+STANDSTILL_SECONDS = 0.7
+"""Of a client that cannot send anything: then the server lets it wait."""
 
 ASGI = "tests.serverproject.asgi:application"
 WSGI = "tests.serverproject.wsgi:application"
@@ -67,6 +74,10 @@ class Server:
         self.name = name
         self.log = directory / f"{name}.log"
         self.database = Path(environment["SERVERPROJECT_DATABASE"])
+        self.media = directory / "media"
+        """The folder of what it has saved."""
+        self.files = Path(environment["SERVERPROJECT_FILES"])
+        """The folder of what it sends. All servers share it."""
         self.worker = None
         """The process that runs the application, once it does."""
         self._environment = environment
@@ -195,6 +206,104 @@ class Reader:
         return bytes(self.body)
 
 
+class Sender:
+    """Sends one request at a time over a socket, as it likes, and reads the answer when it likes.
+
+    `size` is that of the body, which is sent in chunks (RFC 9112 7.1) if it is None.
+    """
+
+    def __init__(self, server, path="/", size=None, headers="", method="POST"):
+        self.sock = socket.create_connection((HOST, server.port), timeout=PATIENCE)
+        if path != "/":
+            self.ask(path, size, headers, method)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.sock.close()
+
+    def ask(self, path, size=None, headers="", method="POST"):
+        """Sends the head of a request."""
+        self._is_chunked = size is None
+        self.sent = 0
+        """Bytes of the body, and of how it is framed, that the socket has taken."""
+        length = "Transfer-Encoding: chunked" if size is None else f"Content-Length: {size}"
+        head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\n{length}\r\n{headers}\r\n"
+        self.sock.sendall(head.encode())
+
+    def send(self, data):
+        """Sends some of the body: all of it, but never longer than a test is patient."""
+        self.sock.sendall(self._framed(data))
+        self.sent += len(data)
+
+    def end(self):
+        """Says that a body which is sent in chunks has ended."""
+        self.sock.sendall(b"0\r\n\r\n")
+
+    def pour(self, size, *, stops_at_answer=True):
+        """Sends so many bytes more, unless something stops it, and returns what: "answer",
+        "standstill" or "hang-up"; or else None.
+        """
+        block = memoryview(self._framed(bytes(BLOCK_BYTES)))
+        ends, offset = self.sent + size, 0
+        awaited = [self.sock] if stops_at_answer else []
+        while self.sent < ends:
+            answered, writable, _ = select.select(awaited, [self.sock], [], STANDSTILL_SECONDS)
+            if answered:
+                return "answer"
+            if not writable:
+                return "standstill"
+            try:
+                taken = self.sock.send(block[offset : offset + ends - self.sent], MSG_DONTWAIT)
+            except BlockingIOError:
+                continue
+            except ConnectionError:
+                return "hang-up"
+            self.sent += taken
+            offset = (offset + taken) % len(block)
+        return None
+
+    def answer(self):
+        """Returns the answer, whole, as `http.client` has it, and its `content`."""
+        response = self.begun_answer()
+        response.content = response.read()
+        return response
+
+    def begun_answer(self):
+        """Returns the answer when its headers have come."""
+        response = http.client.HTTPResponse(self.sock)
+        response.begin()
+        return response
+
+    def is_answered(self):
+        """Whether the server has sent something that has not been read."""
+        return bool(select.select([self.sock], [], [], 0)[0])
+
+    def read(self, size=2**16):
+        """Returns the next bytes that the server has sent, b"" if it has hung up."""
+        try:
+            return self.sock.recv(size)
+        except ConnectionError:
+            return b""
+
+    def read_until(self, expected):
+        """Returns all up to the bytes that are expected."""
+        data = b""
+        while not data.endswith(expected):
+            byte = self.sock.recv(1)
+            assert byte, data
+            data += byte
+        return data
+
+    def read_all(self):
+        """Returns all that the server sends until it hangs up."""
+        return b"".join(iter(self.read, b""))
+
+    def _framed(self, data):
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data
+
+
 def eventually(ask, what, seconds=PATIENCE):
     """Asks until the answer is true, and returns it."""
     ends = time.monotonic() + seconds
@@ -264,6 +373,7 @@ def _environment(directory):
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "SERVERPROJECT_DATABASE": str(directory / "db.sqlite3"),
+        "SERVERPROJECT_FILES": str(directory.parent / "files"),
     }
     subprocess.run(
         [sys.executable, "-m", "tests.serverproject.prepare"],

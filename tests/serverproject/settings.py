@@ -1,16 +1,22 @@
 """The tests' settings, as a server process takes them: a database of its own, and a log."""
 
 import os
+from pathlib import Path
 
 from tests.settings import *  # noqa: F403
 from tests.settings import DATABASES
 
 DATABASES["default"]["NAME"] = os.environ["SERVERPROJECT_DATABASE"]
-# Without CsrfViewMiddleware, which would refuse a POST before a view could.
+MEDIA_ROOT = Path(os.environ["SERVERPROJECT_DATABASE"]).parent / "media"
+FILES_ROOT = Path(os.environ["SERVERPROJECT_FILES"])
+# For whoever asks nginx. Without nginx, such a response is empty.
+STREAMS = {"X_ACCEL_REDIRECT": {FILES_ROOT / "accelerated": "/internal/"}}
+# With a CSRF check of some paths only: elsewhere it would refuse a POST before a view could.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "tests.serverproject.body_views.SomeCsrfMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 ]
 ROOT_URLCONF = "tests.serverproject.urls"

@@ -2,7 +2,8 @@ from django.urls import include, path
 
 from django_streams import JSONL, MSGPACK, TEXT, EventStreamView
 
-from . import views
+from . import body_views, file_views, views
+from .body_views import IDLE_SECONDS, MAX_SIZE
 
 
 def in_every_format(name, view):
@@ -50,6 +51,34 @@ routes = [
     path("beating/<name>/", views.Silent.as_view(heartbeat=1)),
     path("delegating/<name>/", views.Delegating.as_view()),
     path("private/<name>/", views.Private.as_view()),
+    # Bodies.
+    path("running/", body_views.running),
+    path("reads/<name>/", body_views.Reads.as_view()),
+    path("reads-little/<name>/", body_views.Reads.as_view(max_size=MAX_SIZE)),
+    path("reads-impatiently/<name>/", body_views.Reads.as_view(idle_seconds=IDLE_SECONDS)),
+    path("reads-function/<name>/", body_views.reads_function),
+    path("reads-privately/<name>/", body_views.PrivateReads.as_view()),
+    path("reads-nothing/<name>/", body_views.ReadsNothing.as_view()),
+    path("reads-late/<name>/", body_views.ReadsLate.as_view()),
+    path("reads-and-pauses/<name>/", body_views.ReadsAndPauses.as_view()),
+    path("reads-and-pauses-privately/<name>/", body_views.PrivateReadsAndPauses.as_view()),
+    path("reads-parts/<name>/", body_views.ReadsParts.as_view()),
+    path("reads-items/<name>/", body_views.ReadsItems.as_view()),
+    path("dribbled/<name>/", body_views.Dribbled.as_view()),
+    path("upload/<name>/", body_views.Upload.as_view()),
+    path("upload-little/<name>/", body_views.Upload.as_view(max_size=MAX_SIZE)),
+    path("upload-impatiently/<name>/", body_views.Upload.as_view(idle_seconds=IDLE_SECONDS)),
+    path("upload-privately/<name>/", body_views.PrivateUpload.as_view()),
+    path("csrf/form/", body_views.form),
+    path("csrf/upload/<name>/", body_views.Upload.as_view()),
+    path("echo/<name>/", body_views.Echo.as_view()),
+    path("deaf/<name>/", body_views.Deaf.as_view()),
+    path("deaf-going-on/<name>/", body_views.DeafGoingOn.as_view()),
+    # Files.
+    path("files/<name>/<path:path>", file_views.Files.as_view()),
+    path("accelerated/<path:path>", file_views.Accelerated.as_view()),
+    path("named/given/", file_views.NamedByView.as_view()),
+    path("named/own/", file_views.NamedByItself.as_view()),
 ]
 
 urlpatterns = [
