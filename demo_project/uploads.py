@@ -7,9 +7,12 @@ A file that arrives has a name of its own until it is whole, which begins with a
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from django.core.files.storage import default_storage
+
+from django_streams.files import guess_content_type
 
 FOLDER = "uploads"
 """In the default storage, which is MEDIA_ROOT."""
@@ -29,8 +32,21 @@ class Upload:
     changed_at: float
 
     @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def media_type(self) -> str:
+        """As which it is sent."""
+        return guess_content_type(self.name).partition(";")[0]
+
+    @property
+    def saved_at(self) -> datetime:
+        return datetime.fromtimestamp(self.changed_at, UTC)
+
+    @property
     def is_whole(self) -> bool:
-        return not (self.path.name.startswith(".") and self.path.suffix == ".part")
+        return not (self.name.startswith(".") and self.path.suffix == ".part")
 
 
 def uploads() -> list[Upload]:
@@ -41,6 +57,11 @@ def uploads() -> list[Upload]:
             status = path.stat()
             found.append(Upload(path, status.st_size, status.st_mtime))
     return sorted(found, key=lambda upload: upload.changed_at, reverse=True)
+
+
+def whole_uploads() -> list[Upload]:
+    """Returns those that may be downloaded, the newest first."""
+    return [upload for upload in uploads() if upload.is_whole]
 
 
 def delete_surplus() -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from urllib.parse import quote
 
 import httpx
 import httpx_sse
@@ -112,6 +113,15 @@ class DemoClient(httpx.Client):
     def open(self, path, method="GET", **kwargs):
         """Opens a stream; leaving the block disconnects."""
         return self.stream(method, path, **kwargs)
+
+    def upload(self, name, content):
+        """Uploads a file, as a page's script does; returns the name that it has got."""
+        disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+        headers = {**self.csrf, "Content-Disposition": disposition}
+        response = self.post("/upload/save/", content=content, headers=headers)
+        assert response.status_code == 201
+        [saved] = response.json()["files"]
+        return saved["name"].removeprefix("uploads/")
 
     @contextmanager
     def events(self, path, **kwargs):

@@ -13,7 +13,7 @@ from .demo import READINGS, Demo, running_demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
-PAGES = ["/", "/clock/", "/tokens/", "/dogs/", "/export/"]
+PAGES = ["/", "/clock/", "/tokens/", "/dogs/", "/export/", "/upload/", "/files/"]
 
 
 @pytest.fixture(scope="module")
@@ -480,7 +480,7 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_it(page, path):
     page.locator("body").press("Tab")
     reached = []
     while (focused := page.evaluate_handle("document.activeElement").as_element()) is not None:
-        if focused.evaluate("it => it === document.body") or len(reached) > 50:
+        if focused.evaluate("it => it === document.body") or len(reached) > 100:
             break
         reached.append(focused.evaluate("it => it.outerHTML"))
         page.keyboard.press("Tab")

@@ -5,6 +5,7 @@ is included under the page's slug, which is its namespace too: `{% url "clock:ti
 """
 
 import inspect
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from demo_project.highlighting import highlighted
 
-from . import clock, dogs, export, tokens, upload
+from . import clock, dogs, export, files, tokens, upload
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,14 @@ class Page:
     title: str
     summary: str
     module: ModuleType
-    view: type[Any]
-    """The view that streams, whose code is shown."""
+    views: tuple[type[Any], ...]
+    """The views that stream, whose code is shown."""
 
     @cached_property
     def view_code(self) -> SafeString:
         """The Python that streams, as it stands in the module: the type of its items, and it."""
-        classes = filter(None, (getattr(self.view, "item_type", None), self.view))
+        shown = ((getattr(view, "item_type", None), view) for view in self.views)
+        classes = filter(None, itertools.chain.from_iterable(shown))
         return highlighted("\n\n".join(map(inspect.getsource, classes)))
 
     @property
@@ -54,7 +56,7 @@ PAGES = (
         "Server-Sent Events that survive a lost connection: the browser comes back with the last "
         "id it has seen, and gets what it missed.",
         clock,
-        clock.Ticks,
+        (clock.Ticks,),
     ),
     Page(
         "tokens",
@@ -62,7 +64,7 @@ PAGES = (
         "Text that arrives word by word in answer to a POST, and a Stop button that stops the "
         "generator on the server.",
         tokens,
-        tokens.Tokens,
+        (tokens.Tokens,),
     ),
     Page(
         "dogs",
@@ -70,7 +72,7 @@ PAGES = (
         "Rows of the database in every format there is, whichever the page asks for, in a table "
         "that fills while they arrive.",
         dogs,
-        dogs.DogList,
+        (dogs.DogList,),
     ),
     Page(
         "export",
@@ -78,7 +80,7 @@ PAGES = (
         "A million rows of the database in one download, as CSV or JSON lines, while the memory of "
         "the server stays flat.",
         export,
-        export.Export,
+        (export.Export,),
     ),
     Page(
         "upload",
@@ -86,6 +88,14 @@ PAGES = (
         "Files that are saved and hashed while they arrive, several at once and with progress, and "
         "a Cancel button that leaves nothing behind.",
         upload,
-        upload.Upload,
+        (upload.Upload,),
+    ),
+    Page(
+        "files",
+        "Files",
+        "What was uploaded, to be downloaded one by one or as one ZIP, and a melody that is played "
+        "from anywhere without being loaded whole.",
+        files,
+        (files.Download, files.Everything, files.Melody),
     ),
 )

@@ -13,7 +13,7 @@ from django.core import signing
 from django.urls import path, reverse
 from django.views.generic import TemplateView
 
-from demo_project.gauge import Gauge
+from demo_project.arrivals import arrivals, arriving
 from demo_project.uploads import FOLDER, MAX_FILES, delete_surplus, uploads
 from django_streams import EventStreamView, UploadView
 
@@ -21,9 +21,6 @@ PROGRAMS = (".bat", ".cmd", ".com", ".exe", ".msi", ".ps1", ".scr")
 """Whoever tries the demo is to get nothing that runs when it is clicked."""
 
 SECONDS_PER_LOOK = 0.25
-
-arriving = Gauge()
-"""How many uploads run in this process."""
 
 
 class Upload(UploadView):
@@ -34,11 +31,12 @@ class Upload(UploadView):
     digest = "sha256"
 
     async def post(self, request):
-        with arriving.counting():
+        with arriving(request.body_stream) as self.arrival:
             return await super().post(request)
 
     def allow_file(self, file):
-        return not (file.filename or "").lower().endswith(PROGRAMS)
+        self.arrival.filename = file.filename or ""
+        return not self.arrival.filename.lower().endswith(PROGRAMS)
 
     def file_saved(self, file, name):
         delete_surplus()
@@ -81,7 +79,7 @@ class Folder(EventStreamView):
 
 def look() -> dict[str, int]:
     found = [upload.is_whole for upload in uploads()]
-    return {"arriving": arriving.value, "parts": found.count(False), "files": found.count(True)}
+    return {"arriving": len(arrivals), "parts": found.count(False), "files": found.count(True)}
 
 
 urlpatterns = [
