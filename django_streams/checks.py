@@ -132,7 +132,8 @@ def _faults_of_files(
     view: type[FileStreamView], options: dict[str, Any], arguments: set[str]
 ) -> Iterator[str]:
     name, root = view.__qualname__, options.get("root", view.root)
-    looks_into_root = view.get_file is FileStreamView.get_file
+    ours = FileStreamView
+    looks_into_root = view.get_file is ours.get_file and view.get_root is ours.get_root
     if isinstance(root, property):
         return
     if root is None:

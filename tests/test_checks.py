@@ -1,16 +1,19 @@
 """`checks`: what is wrong before the first request is said at start-up."""
 
+from pathlib import Path
+
 import pytest
 from django.core.checks import run_checks
 from django.http import HttpResponse
 from django.test import override_settings
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views import View
 
 from django_streams import (
     JSONL,
     BodyStreamMixin,
     EventStreamView,
+    FileStreamView,
     StreamView,
     UploadView,
     body_stream,
@@ -184,3 +187,83 @@ def test_a_project_without_streaming_views_is_not_warned():
         assert check_server() == check_views() == []
     with override_settings(ROOT_URLCONF=None):
         assert check_views() == []
+
+
+class Invoice(FileStreamView):
+    def get_file(self):
+        return b"%PDF"
+
+
+class Media(FileStreamView):
+    root = "/srv/media"
+
+
+class MediaOfTenant(FileStreamView):
+    @property
+    def root(self):
+        return "/srv/media"
+
+
+class MediaOfOneFile(Media):
+    def setup(self, request, *args, **kwargs):
+        super().setup(request, *args, **kwargs, path="a.txt")
+
+
+def faults_of(*routes):
+    with override_settings(ROOT_URLCONF=type("urls", (), {"urlpatterns": routes})):
+        return [(message.id, message.obj, message.msg) for message in check_views()]
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        path("a/", Invoice.as_view()),
+        path("a/", Invoice.as_view(root="/srv/media")),
+        path("<path:path>", Media.as_view()),
+        path("<path:path>", FileStreamView.as_view(root=Path("/srv/media"))),
+        re_path("^(?P<path>.*)$", Media.as_view()),
+        path("<path:path>/", include([path("", Media.as_view())])),
+        path("a/", Media.as_view(), {"path": "a.txt"}),
+        path("a/", include([path("", Media.as_view())]), {"path": "a.txt"}),
+        path("a/", MediaOfTenant.as_view()),
+        path("a/", MediaOfOneFile.as_view()),
+    ],
+)
+def test_a_view_that_knows_its_files_has_no_message(route):
+    assert faults_of(route) == []
+
+
+@pytest.mark.parametrize(
+    ("route", "message"),
+    [
+        (
+            path("a/", FileStreamView.as_view()),
+            "FileStreamView has neither a get_file() nor a root",
+        ),
+        (path("<path:path>", Media.as_view(root=None)), "Media has neither a get_file()"),
+        (
+            path("<path:path>", Media.as_view(root="")),
+            "Media.root is ''; it takes an absolute path",
+        ),
+        (path("<path:path>", Media.as_view(root="media")), "Media.root is 'media'"),
+        (
+            path("<path:path>", Media.as_view(root=Path("media"))),
+            "Media.root is PosixPath('media')",
+        ),
+        (path("<path:path>", Media.as_view(root=3)), "Media.root is 3"),
+        (path("a/", Invoice.as_view(root="media")), "Invoice.root is 'media'"),
+        (path("<path:name>", Media.as_view()), "Media has a root, but its route no path"),
+        (re_path("^(.*)$", Media.as_view()), "Media has a root, but its route no path"),
+    ],
+)
+def test_a_view_that_does_not_know_its_files_is_an_error(route, message):
+    [(id, view, said)] = faults_of(route, route)
+    assert id == "streams.E003"
+    assert view is route.callback.view_class
+    assert said.startswith(message)
+
+
+def test_files_alone_need_no_asgi():
+    urls = type("urls", (), {"urlpatterns": [path("a/", Invoice.as_view())]})
+    with override_settings(ROOT_URLCONF=urls, ASGI_APPLICATION=None):
+        assert check_server() == []

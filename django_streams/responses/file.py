@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import threading
 import weakref
 from collections.abc import (
@@ -23,6 +24,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from functools import cached_property, partial
 from tempfile import _TemporaryFileWrapper
 from typing import Any
@@ -32,11 +34,13 @@ from asgiref.sync import sync_to_async
 from django.core.files import File
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.http import quote_etag
 
 from django_streams.conf import conf
 from django_streams.exceptions import BrokenOff
 from django_streams.files import (
     SLICE_BYTES,
+    FileShrunk,
     Openable,
     OpenedFile,
     Segment,
@@ -56,6 +60,8 @@ SMALL_BYTES = 2**16
 """A body up to this is read where the file is opened: for one slice, a change of threads costs more
 than reading."""
 
+_TEXTUAL = re.compile(r"text/|[^;]*[/+](?:json|xml|javascript|wasm)\b", re.IGNORECASE)
+
 _OF_THE_FILE = frozenset(
     {"content-disposition", "content-encoding", "content-language", "content-range", "content-type"}
 )
@@ -70,9 +76,9 @@ class FileStreamResponse(StreamingHttpResponse):
 
     Answers conditions and ranges as of RFC 9110 13 and 14. `as_attachment`: whether a browser is to
     save it; `filename`: as what, the file's own name unless given. `content_type`: the media type,
-    guessed from the file's own name unless given, or from `filename` if it has none. `headers`:
-    more of them; those that say what is sent are not replaced. Raises `FileNotFoundError` if there
-    is no such file.
+    guessed from the file's own name unless given, or from `filename` if it has none. `etag`: the
+    entity tag, where the file has one of its own. `headers`: more of them; those that say what is
+    sent are not replaced. Raises `FileNotFoundError` if there is no such file.
 
     The file is closed with the response, or as soon as nothing of it is left to be read. It is
     opened at once, and that blocks: an async view makes the response by `sync_to_async`. Bytes that
@@ -93,16 +99,23 @@ class FileStreamResponse(StreamingHttpResponse):
         as_attachment: bool = False,
         filename: str | None = None,
         content_type: str | None = None,
+        etag: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._request = request
         self._file = file if isinstance(file, OpenedFile) else open_file(file)
+        if etag is not None:
+            self._file = replace(self._file, etag=quote_etag(etag))
         try:
             self._path = _lasting_path(self._file, file)
             selection = self._selected(content_type or _guessed(self._file, filename))
             self._is_whole = selection.is_whole
             self._begin(selection)
             self._describe(filename or self._file.name, as_attachment=as_attachment)
+            if as_attachment or not self._is_whole or not _is_compressible(selection):
+                # GZipMiddleware leaves alone what is encoded. It would make nonsense of a range,
+                # and keep a download that was interrupted from being resumed.
+                self.headers["Content-Encoding"] = "identity"
             self._add_headers(headers or {}, selection.headers)
         except BaseException:
             self._file.close()
@@ -157,9 +170,6 @@ class FileStreamResponse(StreamingHttpResponse):
                 self.headers["X-Content-Size"] = str(self._file.size)
         # A browser that guesses another type could be made to run what was uploaded.
         self.headers["X-Content-Type-Options"] = "nosniff"
-        if not self._is_whole:
-            # GZipMiddleware leaves alone what is encoded: a range, a refusal, or nothing at all.
-            self.headers["Content-Encoding"] = "identity"
 
     def _add_headers(self, given: Mapping[str, str], selected: Mapping[str, str]) -> None:
         has_file = self.status_code in (200, 206)
@@ -229,6 +239,16 @@ class FileStreamResponse(StreamingHttpResponse):
             self._resource_closers.append(file.close)  # type: ignore[attr-defined]
         return file
 
+    def close(self) -> None:
+        """Closes the file. Raises `FileShrunk` if the server has been given it and cannot have sent
+        all: gunicorn's sendfile() says nothing, and would send the next answer as the rest.
+        """
+        given: Any = vars(self).get("file_to_stream")
+        size = None if given is None or given.closed else os.fstat(given.fileno()).st_size
+        super().close()
+        if size is not None and size < (self._file.size or 0):
+            raise FileShrunk(f"{self._file.name or 'The file'} has shrunk while it was sent.")
+
     def __iter__(self) -> Iterator[bytes]:
         if not self._has_body:
             return iter(())
@@ -262,7 +282,7 @@ class _Body:
     def close(self) -> None:
         """Closes the file; if a thread is reading it, that thread does so when it has read."""
         self._is_closed = True
-        if self._reading.acquire(blocking=False):
+        if self._reading.acquire(blocking=False):  # It never waits: the loop may be what calls.
             try:
                 self._file.close()
             finally:
@@ -280,30 +300,30 @@ class _Body:
                 yield chunk
             return
         read = partial(asyncio.get_running_loop().run_in_executor, None, self._next, slices)
-        try:
+        reading = read()
+        while (found := await reading) is not None:
+            if isinstance(found, Exception):
+                await sync_to_async(self._report)(found)
+                name = type(found).__name__
+                raise BrokenOff(f"the file could not be read: {name}") from found
             reading = read()
-            while (found := await reading) is not None:
-                if isinstance(found, Exception):
-                    await sync_to_async(self._report)(found)
-                    raise BrokenOff(f"the file could not be read: {found!r}") from found
-                reading = read()
-                yield found
-        finally:
-            self.close()
+            yield found
 
     def _next(self, slices: Iterator[bytes]) -> bytes | Exception | None:
-        """Returns the next slice, or what kept it from being read: nobody may be left to ask."""
+        """Returns the next slice, or what kept it from being read: nobody may be left to hear of an
+        exception. Closes the file where there is no next one.
+        """
         found: bytes | Exception | None
         with self._reading:
             try:
                 found = next(slices, None)
-            except Exception as error:  # noqa: BLE001 - The response's, who raises it.
+            except Exception as error:  # noqa: BLE001 - Raised where it is awaited.
                 found = error
             if self._file.path is None:
                 # A storage may have asked the database. No request owns this thread, and nobody
                 # else would look after its connections.
                 close_connections()
-        if self._is_closed:
+        if self._is_closed or not isinstance(found, bytes):
             self.close()
         return found
 
@@ -316,6 +336,12 @@ class _Body:
             extra={"status_code": 500, "request": self._request},
         )
         got_request_exception.send_robust(sender=self.sender, request=self._request)
+
+
+def _is_compressible(selection: Selection) -> bool:
+    """Whether compressing pays: text does, and most of what is large is compressed already."""
+    content_type = selection.headers.get("Content-Type", "")
+    return bool(_TEXTUAL.match(content_type))
 
 
 def _slices(file: OpenedFile, segments: Sequence[Segment]) -> Iterator[bytes]:

@@ -57,11 +57,16 @@ class FileStreamView(View):
     def get_file(self) -> Any:
         """Returns the file; raises `FileNotFoundError` or `Http404` if there is none."""
         name = type(self).__qualname__
-        if self.root is None:
+        root = self._asked(self.get_root)
+        if root is None:
             raise ImproperlyConfigured(f"{name} has neither a get_file() nor a root to look into.")
         if "path" not in self.kwargs:
             raise ImproperlyConfigured(f"{name} has a root, and its route no <path:path>.")
-        return open_beneath(self.root, self.kwargs["path"], dot_files=self.shows_dot_files)
+        return open_beneath(root, self.kwargs["path"], dot_files=self.shows_dot_files)
+
+    def get_root(self) -> Any:
+        """Returns the folder whose files are sent, or None."""
+        return self.root
 
     def get_as_attachment(self) -> Any:
         """Returns whether a browser is to save the file."""
@@ -74,6 +79,13 @@ class FileStreamView(View):
     def get_content_type(self) -> Any:
         """Returns the media type, or None."""
         return self.content_type
+
+    def get_etag(self, file: Any) -> Any:
+        """Returns the entity tag of what `get_file()` has returned, where its storage has one.
+
+        None: it is made of size and modification time, if they are known.
+        """
+        return None
 
     def get_redirect_url(self, file: Any) -> Any:
         """Returns where a client gets the file instead, or None: for example `file.url`, where a
@@ -115,6 +127,7 @@ class FileStreamView(View):
                 as_attachment=as_attachment,
                 filename=filename,
                 content_type=content_type,
+                etag=self._asked(self.get_etag, file),
             )
         response = StreamResponse(
             file,
