@@ -190,7 +190,16 @@ def _is_ours(path: str) -> bool:
         application = import_string(path)
     except ImportError:
         return True  # The server will say so, and better.
-    mapping = getattr(application, "application_mapping", None)  # Channels' ProtocolTypeRouter.
-    if isinstance(mapping, dict):
-        application = mapping.get("http", application)
-    return isinstance(application, StreamingASGIHandler)
+    return _leads_to_ours(application)
+
+
+def _leads_to_ours(application: Any, depth: int = 5) -> bool:
+    """Whether it is our handler, or wraps it: Channels' routers and the usual middleware do."""
+    if isinstance(application, StreamingASGIHandler) or not depth:
+        return isinstance(application, StreamingASGIHandler)
+    mapping = getattr(application, "application_mapping", None)
+    inner = [mapping.get("http")] if isinstance(mapping, dict) else []
+    inner += [getattr(application, name, None) for name in ("application", "app", "inner")]
+    routes = getattr(application, "routes", None)
+    inner += [getattr(r, "callback", None) for r in routes] if isinstance(routes, list) else []
+    return any(_leads_to_ours(each, depth - 1) for each in inner if each is not None)

@@ -84,7 +84,7 @@ class StreamClient(AsyncClient):
         scope = request.scope | {EXCHANGE: exchange}
         if body is not None:
             scope["headers"] = [*scope["headers"], (b"transfer-encoding", b"chunked")]
-        chunks = _once(request.body) if body is None else aiter(body)
+        chunks = _once(request.read()) if body is None else aiter(body)
         stream = OpenStream(scope, chunks, exchange, self._timeout)
         with _old_connections.left_open():
             try:

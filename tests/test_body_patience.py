@@ -155,3 +155,19 @@ async def test_a_client_that_is_fast_enough_is_not_given_up(monkeypatch):
     clock, waits = Clock(monkeypatch), Patience(60, 240)
     for _ in range(100):
         assert await waits.wait(clock.later(1, bytes(240)))
+
+
+async def test_a_shorter_limit_counts_at_once():
+    waits = Patience(PATIENCE, None)
+    await waits.wait(chunk_at_once)
+    waits.limit(SHORT, None)
+    with pytest.raises(RequestTimeout):
+        await soon(waits.wait(never))
+
+
+async def test_nobody_lives_on_what_came_fast_before(monkeypatch):
+    clock, waits = Clock(monkeypatch), Patience(60, 240)
+    await waits.wait(clock.later(1, bytes(10**9)))
+    with pytest.raises(RequestTimeout):
+        for _ in range(3):
+            await waits.wait(clock.later(21, b"x"))

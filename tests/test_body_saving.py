@@ -882,3 +882,29 @@ async def test_an_unknown_digest_is_refused_before_a_byte_is_read(files, directo
         await save(chunks, "rex", storage=files, digest=digest)
     assert not chunks.is_asked.is_set()
     assert not directory.exists()
+
+
+async def test_the_end_of_a_process_waits_for_what_is_deleted_in_a_thread(tmp_path):
+    storage, may_delete = FileSystemStorage(tmp_path), threading.Event()
+    delete = storage.delete
+
+    def delete_late(name):
+        may_delete.wait(5)
+        delete(name)
+
+    storage.delete = delete_late
+
+    async def chunks():
+        yield bytes(BLOCK_BYTES)
+        await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(save(chunks(), "a.bin", storage=storage))
+    while not list(tmp_path.iterdir()):
+        await asyncio.sleep(0.001)
+    for _ in range(2):  # The second time, it does not wait for the storage.
+        task.cancel()
+        await asyncio.wait([task], timeout=0.01)
+    assert list(tmp_path.iterdir())
+    asyncio.get_running_loop().call_later(0.01, may_delete.set)
+    await saving.finish_saving(5)
+    assert not list(tmp_path.iterdir())

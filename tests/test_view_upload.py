@@ -13,6 +13,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage
+from django.db import connections
 from django.http import HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 from django.urls import path
@@ -831,3 +832,34 @@ async def test_a_decorated_upload(method, upload, files):
     assert len(saved_by(answer)) == 1
     assert "no-store" in answer.headers["Cache-Control"]
     assert len(files()) == 1
+
+
+async def test_the_fields_of_a_form_take_no_more_than_django_allows(upload, files, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    few = field("a", "x" * 400) * 2
+    assert (await upload(UploadView, few + file_part() + END)).status_code == 201
+    answer = await upload(UploadView, file_part() + few + few + END)
+    assert (answer.status_code, len(files())) == (413, 1)
+    assert b"more than the 1000 bytes allowed" in answer.content
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = None
+    assert (await upload(UploadView, few + few + file_part() + END)).status_code == 201
+
+
+async def test_a_file_of_whose_name_nothing_is_left_is_a_file(upload, files):
+    [saved] = saved_by(await upload(UploadView, file_part(filename="..") + END))
+    assert saved["filename"] == ""
+    assert files() == {"upload.txt": b"content"}
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_view_in_a_transaction_runs_in_a_thread(upload, files, monkeypatch):
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    threads = []
+
+    class Uploaded(UploadView):
+        def file_saved(self, file, name):
+            threads.append(connections["default"].in_atomic_block)
+
+    assert not Uploaded.view_is_async
+    saved_by(await upload(Uploaded, file_part() + END))
+    assert threads == [True]

@@ -21,11 +21,12 @@ from asgiref.sync import sync_to_async
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.exception import response_for_exception
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
+from django.utils.datastructures import MultiValueDict
 from django.utils.log import log_response
 
-from django_streams.body import Aborted, BodyStream, Receiver
+from django_streams.body import Aborted, BodyStream, Receiver, finish_saving
 from django_streams.exceptions import BrokenOff, NoContent, StreamError
 from django_streams.release import release
 from django_streams.responses import FileStreamResponse, StreamResponse
@@ -39,6 +40,10 @@ __all__ = ["StreamingASGIHandler", "get_asgi_application"]
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+SHUTDOWN_SECONDS = 5
+"""How long the end of a process waits for what was cut off to be cleaned up."""
 
 
 class StreamingASGIHandler(ASGIHandler):
@@ -98,6 +103,7 @@ class StreamingASGIHandler(ASGIHandler):
         if request is not None and isinstance(body_file, Receiver):
             request.body_stream = BodyStream(body_file, request.META)
             request._read_started = True  # To Django the body has been read, by somebody else.
+            request._post, request._files = QueryDict(), MultiValueDict()
         return request, refused
 
     async def listen_for_disconnect(self, receive: Receive) -> None:
@@ -261,11 +267,16 @@ def _no_content(response: StreamResponse) -> HttpResponse:
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """Answers the lifespan scope: there is nothing to set up, and streams are closed by then."""
+    """Answers the lifespan scope. There is nothing to set up, and streams are closed by then; what
+    uploads that were cut off have written is deleted in threads that nobody else waits for.
+    """
     while True:
         message = await receive()
+        is_end = message["type"] == "lifespan.shutdown"
+        if is_end:
+            await finish_saving(SHUTDOWN_SECONDS)
         await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
+        if is_end:
             return
 
 

@@ -19,7 +19,6 @@ from django.core.handlers.asgi import get_script_prefix
 from django.http import QueryDict
 from django.urls import get_resolver
 from django.utils import translation
-from django.utils.datastructures import MultiValueDict
 
 from django_streams.body import CSRF_FIELD, Receiver, find_csrf_token
 from django_streams.views import wants_body_stream
@@ -76,12 +75,11 @@ async def lend_csrf_token(request: Any, view: Any) -> None:
         or request.content_type != "multipart/form-data"
         or getattr(view, "csrf_exempt", False)
         or getattr(request, "_dont_enforce_csrf_checks", False)
-        or settings.CSRF_HEADER_NAME in request.META
+        or request.META.get(settings.CSRF_HEADER_NAME)
         or not (settings.CSRF_USE_SESSIONS or settings.CSRF_COOKIE_NAME in request.COOKIES)
     ):
         return
     if token := await find_csrf_token(request.body_stream):
-        request._files = MultiValueDict()
         request.POST = QueryDict(urlencode({CSRF_FIELD: token}))
 
 
@@ -94,14 +92,16 @@ def answering(receiver: Receiver, scope: Scope, send: Send) -> Send:
     nothing, and is not asked to.
     """
     is_http1 = scope.get("http_version", "1.1").startswith("1")
-    lingers = is_http1
+    lingers = True
 
     async def answer(message: Mapping[str, Any]) -> None:
         nonlocal lingers
         is_start = message["type"] == "http.response.start"
-        if is_start and is_http1 and not receiver.is_whole:
+        if is_start and not receiver.is_whole:
             lingers = receiver.is_begun
-            message = {**message, "headers": [*message["headers"], (b"Connection", b"close")]}
+            if is_http1:
+                close = (b"Connection", b"close")
+                message = {**message, "headers": [*message["headers"], close]}
         is_end = not is_start and not message.get("more_body", False)
         if is_end and lingers and not receiver.is_whole:
             await send({**message, "more_body": True})

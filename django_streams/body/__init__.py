@@ -7,7 +7,7 @@ from .file import BodyFile
 from .limits import LIMITS, BodyLimits, check_limit, limits_of_settings
 from .multipart import Part
 from .receiving import Aborted, Receiver
-from .saving import Saved, save
+from .saving import Saved, finish_saving, save
 from .stream import BodyStream
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Saved",
     "check_limit",
     "find_csrf_token",
+    "finish_saving",
     "limits_of_settings",
     "save",
 ]

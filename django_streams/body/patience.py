@@ -21,8 +21,8 @@ RATE_GRACE_SECONDS = 20
 class Patience:
     """Waits for the chunks of one body; raises `RequestTimeout` when it has waited for too long.
 
-    `idle_seconds`: for one chunk. `min_rate`: bytes per second, over all the time that it has
-    waited, once that is more than `RATE_GRACE_SECONDS`. None: for ever.
+    `idle_seconds`: for one chunk. `min_rate`: bytes per second, each time that it has waited for
+    `RATE_GRACE_SECONDS` in all. None: for ever.
     """
 
     def __init__(self, idle_seconds: float | None, min_rate: float | None) -> None:
@@ -62,6 +62,7 @@ class Patience:
 
     def limit(self, idle_seconds: float | None, min_rate: float | None) -> None:
         """Sets other limits."""
+        self.end()
         self._idle_seconds, self._min_rate = idle_seconds, min_rate
 
     def end(self) -> None:
@@ -91,3 +92,4 @@ class Patience:
             return
         if self._received < rate * self._waited:
             raise RequestTimeout(f"the body came at less than {rate:g} bytes per second")
+        self._waited = self._received = 0  # Nobody is to live on what came fast before.

@@ -21,6 +21,7 @@ import io
 import os
 import sys
 import threading
+import time
 from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import suppress
 from contextvars import copy_context
@@ -36,13 +37,17 @@ from django.db import connections
 
 from .stored import StoredFile, stored_file
 
-__all__ = ["BLOCK_BYTES", "Saved", "save"]
+__all__ = ["BLOCK_BYTES", "Saved", "finish_saving", "save"]
 
 BLOCK_BYTES = 2**20
 """Smaller chunks are gathered up to this size: 1 MiB makes the change of threads cheap."""
 
 _MAX_CHUNKS = 2**10
 """Of a block: as bytes objects, those of a client that dribbles take more than their bytes."""
+
+
+_threads: set[threading.Thread] = set()
+"""Those that write, in this process."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,13 @@ async def save(
     storage = default_storage if storage is None else storage
     file = stored_file(storage, name, max_length)
     return await _Upload(file, _hasher(digest), size).run(chunks)
+
+
+async def finish_saving(seconds: float) -> None:
+    """Waits, for so long at most, until what was broken off is deleted: the process is to end."""
+    ends = time.monotonic() + seconds
+    for thread in list(_threads):
+        await asyncio.to_thread(thread.join, max(ends - time.monotonic(), 0))
 
 
 def _hasher(digest: str | None) -> hashlib._Hash | None:
@@ -192,12 +204,14 @@ class _Upload:
     # In the thread.
 
     def _work(self) -> None:
+        _threads.add(threading.current_thread())
         try:
             self._save()
         except BaseException as error:  # noqa: BLE001 - It is raised on the event loop.
             self._file.delete()
             connections.close_all()
             self._error = error
+        _threads.discard(threading.current_thread())
         with suppress(RuntimeError):  # The loop is closed.
             self._tell(self._end)
 

@@ -80,9 +80,9 @@ class BodyStreamMixin:
                 return JsonResponse({"size": saved.size})
 
     Handlers may be sync or async, also mixed. Where another class overrides `dispatch` or `setup`,
-    as Django's mixins do, or a handler is sync, the view runs in a thread and its async handlers
-    are awaited from there: so every mixin gets a real response. What the client does wrong, a
-    `StreamError`, is answered with its status.
+    as Django's mixins do, or a handler is sync, or with ATOMIC_REQUESTS, the view runs in a thread
+    and its async handlers are awaited from there: so every mixin gets a real response. What the
+    client does wrong, a `StreamError`, is answered with its status.
 
     The limits below are those of the settings (BODY_MAX_SIZE and so on) unless they are set.
     """
@@ -122,7 +122,11 @@ class BodyStreamMixin:
 
     @classproperty
     def view_is_async(cls) -> bool:  # noqa: N805 - A class property.
-        """Whether the view runs on the event loop: all its code must be made for that."""
+        """Whether the view runs on the event loop: all its code must be made for that, and no
+        transaction be opened around it, which Django does in threads alone.
+        """
+        if any(database.get("ATOMIC_REQUESTS") for database in connections.settings.values()):
+            return False
         names = [name for name in cls.http_method_names if name != "options"]  # type: ignore[attr-defined]
         handlers = [getattr(cls, name) for name in names if hasattr(cls, name)]
         others = [base for base in cls.__mro__ if base not in (View, BodyStreamMixin)]  # type: ignore[attr-defined]

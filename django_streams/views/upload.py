@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.files.storage import FileSystemStorage, Storage, default_storage
 from django.http import HttpRequest, HttpResponseRedirect, JsonResponse, QueryDict
 from django.http.response import HttpResponseBase
@@ -17,7 +18,8 @@ from django.shortcuts import resolve_url
 from django.views import View
 
 from django_streams.body import BodyFile, BodyStream, Part, Saved
-from django_streams.exceptions import MalformedBody, UnsupportedBody
+from django_streams.body.disposition import parse_disposition
+from django_streams.exceptions import BodyTooLarge, MalformedBody, UnsupportedBody
 
 from .body import BodyStreamMixin, asked
 
@@ -121,6 +123,7 @@ class UploadView(BodyStreamMixin, View):
     async def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Saves what comes."""
         self.fields, self.saved = QueryDict(mutable=True), []
+        self._kept = 0
         self._storage: Any = await asked(self.get_storage)
         self._digest = await asked(self.get_digest)
         try:
@@ -158,10 +161,19 @@ class UploadView(BodyStreamMixin, View):
             yield body.file()
             return
         async for part in body.parts():
-            if not part.is_file:
-                self.fields.appendlist(part.name, await part.text())
-            elif part.filename:  # "" is what browsers send where no file was chosen.
-                yield part
+            if part.is_file:
+                if _is_chosen(part):
+                    yield part
+            else:
+                self._keep(part.name, await part.text())
+
+    def _keep(self, name: str, value: str) -> None:
+        """Keeps a field; all of them together take no more memory than Django allows for them."""
+        self.fields.appendlist(name, value)
+        limit: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        self._kept += len(name) + len(value)
+        if limit is not None and self._kept > limit:
+            raise BodyTooLarge(f"the fields of the form have more than the {limit} bytes allowed")
 
     async def _save(self, file: File) -> Saved:
         if not await asked(self.allow_file, file):
@@ -191,6 +203,12 @@ class UploadView(BodyStreamMixin, View):
             except Exception:
                 logger.exception("What is left of an upload, %r, was not deleted.", saved.name)
         self.saved.clear()
+
+
+def _is_chosen(part: Part) -> bool:
+    """Whether it is a file at all: browsers send one without a name where none was chosen."""
+    disposition = part.headers.get("Content-Disposition", "")
+    return bool(part.filename or parse_disposition(disposition).filename)
 
 
 def _with_room(name: str) -> str:
