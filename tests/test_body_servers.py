@@ -18,7 +18,7 @@ from django_streams import JSONL, MSGPACK
 
 from .serverproject.body_views import MAX_SIZE
 from .serverproject.wire import HOUNDS
-from .servers import WSGI_SERVERS, Sender, eventually, running
+from .servers import PATIENCE, WSGI_SERVERS, Sender, eventually, running
 
 pytestmark = pytest.mark.server
 
@@ -486,6 +486,14 @@ def test_a_connection_is_closed_after_a_body_that_was_not_read(server, our_prefi
         answer = client.answer()
         assert (answer.content, answer.headers["Connection"]) == (b"unread", "close")
         assert client.read() == b""
+
+
+@pytest.mark.parametrize("server", ["granian", "hypercorn"], indirect=True)
+def test_over_http_2_an_answer_is_seen_though_the_body_was_not_read(server, our_prefix, name):
+    with httpx.Client(http1=False, http2=True, trust_env=False, timeout=PATIENCE) as client:
+        url = server.url(f"{our_prefix}/reads-nothing/{name}/")
+        answer = client.post(url, content=bytes(10_000_000))
+    assert (answer.http_version, answer.text) == ("HTTP/2", "unread")
 
 
 # CSRF.
