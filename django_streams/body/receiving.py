@@ -131,6 +131,7 @@ class Receiver:
         """Returns when the client has left and the view is to be cancelled; or when the body is
         whole: the next message is the client's departure then.
         """
+        await asyncio.sleep(TURN_SECONDS)  # The view is about to read, as a rule.
         while not (self.is_whole or self._is_aborted):
             if self._is_reading or not self.is_begun:
                 await self._wait()
