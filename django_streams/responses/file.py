@@ -2,8 +2,8 @@
 
 What can be decided is decided when the response is made, in the thread of a sync view: the file is
 open by then, the conditions and ranges of the request are evaluated, and what is small is read.
-What is left is reading. Under ASGI that happens in the event loop's pool of threads, one slice
-ahead of what is sent: so a slow client holds no thread.
+What is left is reading. Under ASGI that happens in the event loop's pool of threads, slice by
+slice: so a slow client holds no thread.
 """
 
 from __future__ import annotations
@@ -276,6 +276,7 @@ class _Body:
         self._file = file
         self._segments = segments
         self.is_in_memory = all(isinstance(segment, bytes) for segment in segments)
+        self._reads_ahead = file.path is None
         self._reading = threading.Lock()
         self._is_closed = False
 
@@ -293,7 +294,9 @@ class _Body:
         return _slices(self._file, self._segments)
 
     async def async_chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yields the slices, and reads the next one meanwhile."""
+        """Yields the slices. Of a file that is not local the next one is read meanwhile: of a local
+        one the system has read ahead itself, and a second thread would only be in the way.
+        """
         slices = self.sync_chunks()
         if self.is_in_memory:
             for chunk in slices:
@@ -306,8 +309,11 @@ class _Body:
                 await sync_to_async(self._report)(found)
                 name = type(found).__name__
                 raise BrokenOff(f"the file could not be read: {name}") from found
-            reading = read()
+            if self._reads_ahead:
+                reading = read()
             yield found
+            if not self._reads_ahead:
+                reading = read()
 
     def _next(self, slices: Iterator[bytes]) -> bytes | Exception | None:
         """Returns the next slice, or what kept it from being read: nobody may be left to hear of an
