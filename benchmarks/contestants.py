@@ -10,19 +10,23 @@
 Each answers /ready/ (events that are there at once), /awaited/ (one real await per event) and
 /first/ (a single event, then nothing); ours and django /jsonl/ and /msgpack/ (dicts) and /csv/
 (rows) too. To /count/ of ours, django and raw a body can be sent, and to /save/ of the first two a
-form with a file; `receivers` has their views.
+form with a file; `receivers` has their views. At /files/ the three send the files that somebody
+has put into a folder; `senders` has the views.
 """
 
 import asyncio
 import csv
 import json
+import os
 import tempfile
 from pathlib import Path
 
 import msgspec
 from django.conf import settings
 
-SAVED = "saved"  # A folder in the server's TMPDIR.
+SAVED = "saved"  # A folder in the server's TMPDIR, as is that of the files to be sent.
+FILES = Path(tempfile.gettempdir(), "files")
+SLICE_BYTES = 2**20
 EVENTS, DICTS, ROWS = 200_000, 100_000, 1_000_000
 encode = msgspec.json.Encoder().encode
 
@@ -78,6 +82,7 @@ def _ours():
     from django_streams.asgi import get_asgi_application
 
     from .receivers import ours_count, ours_save
+    from .senders import ours_file
 
     def view(source, base=EventStreamView, **options):
         # The source itself is the method, as a user writes it.
@@ -92,6 +97,7 @@ def _ours():
         path("csv/", view(rows, StreamView, format=CSV)),
         path("count/", ours_count),
         path("save/", ours_save),
+        path("files/<name>", ours_file),
     ]
     return get_asgi_application()
 
@@ -103,6 +109,7 @@ def _django():
     from django.urls import path
 
     from .receivers import django_count, django_save
+    from .senders import django_file
 
     async def events(source):
         async for event in source():
@@ -139,6 +146,7 @@ def _django():
         path("csv/", export),
         path("count/", django_count),
         path("save/", django_save),
+        path("files/<name>", django_file),
     ]
     return get_asgi_application()
 
@@ -177,6 +185,9 @@ async def raw(scope, receive, send):
     if scope["path"] == "/count/":
         await raw_count(receive, send)
         return
+    if scope["path"].startswith("/files/"):
+        await raw_file(FILES / scope["path"].removeprefix("/files/"), send)
+        return
     await send(HEADERS)
     chunks, size = [], 0
     async for event in SOURCES[scope["path"]]():
@@ -198,6 +209,17 @@ async def raw_count(receive, send):
         more_body = message.get("more_body", False)
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": b'{"size": %d}' % size})
+
+
+async def raw_file(path, send):
+    loop = asyncio.get_running_loop()
+    with path.open("rb", buffering=0) as file:
+        length = str(os.fstat(file.fileno()).st_size).encode()
+        headers = [(b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        while chunk := await loop.run_in_executor(None, file.read, SLICE_BYTES):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body"})
 
 
 async def raw_single(scope, receive, send):

@@ -8,6 +8,7 @@ import msgspec
 from django_streams import JSONL, decode
 
 from .contestants import price
+from .races import report_medians, report_ratio
 
 BYTES = 100_000_000
 CHUNK = 64 * 1024
@@ -21,6 +22,14 @@ class Price(msgspec.Struct):
     bid: float
     ask: float
     at: int
+
+
+def run(rounds):
+    data = body()
+    rows = [rates(data) for _ in range(rounds + 1)][1:]
+    print(f"\n{len(data) / 1e6:.0f} MB of JSON lines to a type, median of {rounds} rounds")
+    report_medians(rows, "MB/s")
+    report_ratio(rows, "plain loop", 0.6)
 
 
 def body():

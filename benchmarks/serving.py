@@ -1,15 +1,21 @@
-"""Contestants served by a uvicorn each, and asked over one connection at a time."""
+"""Contestants served by a process each, which is started and stopped here."""
 
-import http.client
 import os
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from . import nginx
+
+COMMANDS = {
+    "uvicorn": ["--log-level", "error", "--timeout-graceful-shutdown", "1"],
+    "granian": ["--log-level", "error", "--workers-kill-timeout", "1", "--interface", "asgi"],
+}
 
 
 @dataclass(frozen=True)
@@ -22,23 +28,43 @@ class Server:
 
 
 @contextmanager
-def served(name):
-    """Serves a contestant by uvicorn[standard]; yields its `Server`."""
+def all_served(race, folder=None):
+    """Serves all contestants of a race; yields their `Server`s by name."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(served(name, race.server, folder))
+            for name in race.contestants
+        }
+
+
+@contextmanager
+def served(name, server="uvicorn", folder=None):
+    """Serves a contestant; yields its `Server`.
+
+    By `server`, but nginx serves itself. Without a `folder` it gets an empty one.
+    """
+    with ExitStack() as stack:
+        folder = Path(folder or stack.enter_context(TemporaryDirectory(prefix="benchmark-")))
+        port = _free_port()
+        process = subprocess.Popen(
+            _command(name, server, port, folder), env={**os.environ, "TMPDIR": str(folder)}
+        )
+        stack.callback(_stop, process)
+        _wait_for(port, process)
+        yield Server(port, process.pid, folder)
+
+
+def _command(name, server, port, folder):
+    if name == "nginx":
+        return nginx.command(port, folder)
+    contestant = [f"benchmarks.contestants:{name}", "--port", str(port)]
+    return [sys.executable, "-m", server, *contestant, *COMMANDS[server]]
+
+
+def _free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = ["-m", "uvicorn", f"benchmarks.contestants:{name}", "--port", str(port)]
-    with TemporaryDirectory(prefix="benchmark-") as folder:
-        process = subprocess.Popen(
-            [sys.executable, *command, "--log-level", "error", "--timeout-graceful-shutdown", "1"],
-            env={**os.environ, "TMPDIR": folder},
-        )
-        try:
-            _wait_for(port, process)
-            yield Server(port, process.pid, Path(folder))
-        finally:
-            process.terminate()
-            process.wait(10)
+        return probe.getsockname()[1]
 
 
 def _wait_for(port, process, seconds=20):
@@ -53,30 +79,10 @@ def _wait_for(port, process, seconds=20):
     raise RuntimeError(f"no server answers on port {port}")
 
 
-def rate(port, url, marker, count):
-    """Returns the items per second of a stream that has `count` items, each with a `marker`."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    chunks = []
-    started = time.perf_counter()
-    connection.request("GET", url)
-    response = connection.getresponse()
-    while chunk := response.read1(1 << 20):
-        chunks.append(chunk)
-    seconds = time.perf_counter() - started
-    connection.close()
-    if (received := b"".join(chunks).count(marker)) != count:
-        raise RuntimeError(f"{url} on port {port} sent {received} items, not {count}")
-    return count / seconds
-
-
-def first_byte(port, url):
-    """Returns the seconds until the first byte of a body has come."""
-    time.sleep(0.02)  # What the last request leaves to clean up is none of this one's time.
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.connect()
-    started = time.perf_counter()
-    connection.request("GET", url)
-    connection.getresponse().read1(1)
-    seconds = time.perf_counter() - started
-    connection.close()
-    return seconds
+def _stop(process):
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

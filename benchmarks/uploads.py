@@ -5,7 +5,6 @@ that was sent. It is deleted before the next upload.
 """
 
 import http.client
-import random
 import stat
 import threading
 import time
@@ -15,12 +14,21 @@ from pathlib import Path
 
 import psutil
 
+from .blocks import BLOCK, BLOCKS, BYTES
 from .contestants import SAVED
+from .races import Race, report_race
+from .serving import all_served
 
-# As a compressed file looks: with CR and LF anywhere.
-BLOCK = random.Random(7578).randbytes(2**20)
-BLOCKS = 477
-BYTES = len(BLOCK) * BLOCKS
+RACES = [
+    Race(
+        "/count/",
+        "bytes of a body to a counter",
+        BYTES,
+        ("ours", "raw", "django"),
+        {"django": 2.0, "raw": 0.9},
+    ),
+    Race("/save/", "bytes of a form's file to disk", BYTES, ("ours", "django"), {"django": 1.5}),
+]
 
 SAMPLE_SECONDS = 0.01
 
@@ -50,18 +58,41 @@ class Upload:
     """Bytes that the server had on disk at its peak, beside those of the file it saved."""
 
 
-def send_to_each(servers, url):
+def run(rounds):
+    for race in RACES:
+        # Servers of its own, which hold nothing yet of what they were sent before.
+        with all_served(race) as servers:
+            idle = {name: _idle_memory(servers[name], race.url) for name in servers}
+            rows = [_send_to_each(servers, race.url) for _ in range(rounds + 1)]
+        report_race(race, [_rates(row) for row in rows[1:]], unit="MB/s", divisor=1e6)
+        _report_peaks(rows, idle)
+
+
+def _rates(row):
+    """Returns the bytes per second of each contestant."""
+    return {name: BYTES / upload.seconds for name, upload in row.items()}
+
+
+def _report_peaks(rows, idle):
+    print("  at the peak, MB of memory above the idle server, and of disk beside the saved file")
+    for name, memory in idle.items():
+        used = max(row[name].memory for row in rows) - memory
+        disk = max(row[name].disk for row in rows)
+        print(f"  {name:14} {used / 1e6:8.1f} {disk / 1e6:8.1f}")
+
+
+def _send_to_each(servers, url):
     """Returns the `Upload` to each of the servers, sent one after the other."""
-    return {name: send(server, url, BLOCKS) for name, server in servers.items()}
+    return {name: _send(server, url, BLOCKS) for name, server in servers.items()}
 
 
-def idle_memory(server, url):
+def _idle_memory(server, url):
     """Returns the bytes of a server's process that has served a small body, and so is complete."""
-    send(server, url, 1)
+    _send(server, url, 1)
     return psutil.Process(server.pid).memory_info().rss
 
 
-def send(server, url, blocks):
+def _send(server, url, blocks):
     """Sends a body of so many blocks; returns the `Upload`."""
     time.sleep(0.1)  # What the last upload leaves to clean up is none of this one's time.
     with _watched(server) as upload:
