@@ -685,10 +685,11 @@ def test_a_file_that_shrinks_breaks_off_after_the_right_bytes(make, path, monkey
     slices = opened.slices()
     received = next(slices)
     os.truncate(path, 1500)
-    with pytest.raises(FileShrunk, match="has ended at byte 1500 of 2560") as raised:
+    with pytest.raises(FileShrunk, match="has ended at byte 1[05]00 of 2560") as raised:
         for piece in slices:
             received += piece
-    assert received == CONTENT[:1500]
+    # Of a local file that was written to no more is believed than was read before.
+    assert received in (CONTENT[:1000], CONTENT[:1500])
     assert not isinstance(raised.value, OSError)
     assert str(path.parent) not in str(raised.value)
     opened.close()
@@ -906,3 +907,16 @@ def test_the_name_is_without_directories(name, own):
     file.name = name
     assert open_file(file).name == own
     assert open_file(File(io.BytesIO(b""), name)).name == own
+
+
+def test_a_file_that_is_written_anew_meanwhile_does_not_go_on_with_other_bytes(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"a" * 3 * SLICE_BYTES)
+    opened = open_file(path)
+    slices = opened.slices()
+    assert next(slices) == b"a" * SLICE_BYTES
+    path.write_bytes(b"b" * 3 * SLICE_BYTES)
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(FileShrunk):
+        next(slices)
+    opened.close()

@@ -638,7 +638,7 @@ async def test_a_local_file_that_is_truncated_breaks_the_body_off(large, serve, 
     serve(view)
     answer = await ask()
     assert not answer.is_whole
-    assert answer.body == LARGE[: SLICE_BYTES + 100]
+    assert LARGE[: SLICE_BYTES + 100].startswith(answer.body)
     assert "could not be sent to its end" in caplog.text
     assert not is_open(large)
 

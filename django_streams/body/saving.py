@@ -39,8 +39,9 @@ from .stored import StoredFile, stored_file
 
 __all__ = ["BLOCK_BYTES", "Saved", "finish_saving", "save"]
 
-BLOCK_BYTES = 2**20
-"""Smaller chunks are gathered up to this size: 1 MiB makes the change of threads cheap."""
+BLOCK_BYTES = 2**19
+"""Smaller chunks are gathered up to this size: 512 KiB makes the change of threads cheap, and four
+of them, which there may be at a time, are not much for one upload."""
 
 _MAX_CHUNKS = 2**10
 """Of a block: as bytes objects, those of a client that dribbles take more than their bytes."""

@@ -17,6 +17,8 @@ _ATTR_CHARS = "!#$&+-.^_`|~"
 # RFC 6266 appendix D: browsers read escapes in `filename`, and quotes and backslashes differently.
 # Taken apart, U+FF0F is a slash, and `filename` would have a directory.
 _UNSAFE = re.compile(r'[^\x20-\x7e]|["\\%/]')
+# What most names are, and stays as it is.
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 # With these, "gpj.exe" is shown as "exe.jpg" (Unicode TR36 2.2).
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
@@ -28,6 +30,8 @@ def disposition_header(filename: str | None, *, as_attachment: bool) -> str | No
     stand in `filename` as it is gets a `filename*` besides, which goes before it (RFC 6266 4.3).
     """
     kind = "attachment" if as_attachment else "inline"
+    if isinstance(filename, str) and _PLAIN.fullmatch(filename):
+        return f'{kind}; filename="{filename}"'
     name = _cleaned(str(filename or ""))  # Perhaps a lazy string.
     if not name:
         return kind if as_attachment else None

@@ -48,13 +48,18 @@ class LocalReader:
         self._start = start
         status = os.fstat(file.fileno())
         self.size: int | None = max(status.st_size - start, 0)
+        self._bytes = status.st_size
         self.modified = status.st_mtime_ns
         """Nanoseconds since the epoch."""
         self.path = None if start else _path_of(file, status)
         """The absolute path of exactly this file; None if there is none."""
 
     def read_at(self, offset: int, count: int) -> bytes:
-        return os.pread(self._file.fileno(), count, self._start + offset)
+        chunk = os.pread(self._file.fileno(), count, self._start + offset)
+        status = os.fstat(self._file.fileno())
+        if status.st_mtime_ns != self.modified and status.st_size <= self._bytes:
+            return b""  # It was written anew: as if it had ended, for the rest is of another file.
+        return chunk
 
     def duplicate(self) -> io.FileIO:
         """Returns the file under a descriptor of its own, at its beginning."""

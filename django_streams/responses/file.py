@@ -379,7 +379,7 @@ def _lasting_path(opened: OpenedFile, given: Any) -> str | None:
 def _internal_url(path: str, places: Mapping[str, str]) -> str | None:
     """Returns the URL by which a web server knows a file, if it lies in one of the folders."""
     real_path = os.path.realpath(path) if places else path
-    for folder, url in places.items():
+    for folder, url in sorted(places.items(), key=lambda place: len(place[0]), reverse=True):
         root = os.path.join(os.path.realpath(folder), "")
         if real_path.startswith(root):
             return quote(url) + _quoted(real_path.removeprefix(root))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import inspect
 import os
 from collections.abc import AsyncIterable, Iterator
 from typing import Any
@@ -143,7 +142,8 @@ class FileStreamView(View):
 
     def _asked(self, hook: Any, *args: Any) -> Any:
         value = hook(*args)
-        return async_to_sync(_awaited)(value) if inspect.isawaitable(value) else value
+        is_awaitable = hasattr(type(value), "__await__")  # Quicker than inspect.
+        return async_to_sync(_awaited)(value) if is_awaitable else value
 
 
 def _is_generated(file: Any) -> bool:
