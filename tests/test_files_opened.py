@@ -685,7 +685,7 @@ def test_a_file_that_shrinks_breaks_off_after_the_right_bytes(make, path, monkey
     slices = opened.slices()
     received = next(slices)
     os.truncate(path, 1500)
-    with pytest.raises(FileShrunk, match="has ended at byte 1[05]00 of 2560") as raised:
+    with pytest.raises(FileShrunk, match=r"has ended at byte 1[05]00 of 2560") as raised:
         for piece in slices:
             received += piece
     # Of a local file that was written to no more is believed than was read before.
