@@ -920,3 +920,42 @@ def test_a_file_that_is_written_anew_meanwhile_does_not_go_on_with_other_bytes(t
     with pytest.raises(FileShrunk):
         next(slices)
     opened.close()
+
+
+def test_the_file_of_a_model_in_a_folder_is_opened_as_a_path_is(tmp_path):
+    storage = FileSystemStorage(tmp_path)
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("folder", "fifo", "missing", "a\0b"):
+        with pytest.raises(FileNotFoundError):
+            open_file(field_file(storage, name))
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"content")
+    stored, plain = open_file(field_file(storage, "a.txt")), open_file(path)
+    assert (stored.name, stored.path, read(stored)) == ("a.txt", str(path), b"content")
+    assert stored.etag == plain.etag
+    stored.close()
+    plain.close()
+
+
+def test_a_time_in_whole_seconds_makes_a_weak_tag(monkeypatch):
+    storage = RemoteStorage({"a": b"content"})
+    for moment, is_weak in ((1_700_000_000, True), (1_700_000_000.5, False)):
+        found = datetime.fromtimestamp(moment, UTC)
+        monkeypatch.setattr(
+            storage, "get_modified_time", lambda name, found=found: found, raising=False
+        )
+        opened = open_file(field_file(storage, "a"))
+        assert opened.etag.startswith("W/") is is_weak
+        opened.close()
+
+
+def test_what_a_file_gains_is_not_in_its_duplicate(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b"before")
+    opened = open_file(path)
+    with path.open("ab") as file:
+        file.write(b"after")
+    with opened.duplicate() as duplicate:
+        assert duplicate.read(4) + duplicate.read(100) + duplicate.read() == b"before"
+    opened.close()

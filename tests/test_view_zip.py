@@ -435,6 +435,24 @@ def test_equal_names_get_numbers():
     assert len(body) == length
 
 
+def test_an_archive_can_be_unpacked_whatever_the_names_are(tmp_path):
+    names = ["a", "a/b.txt", "a/c.txt", "c/d", "c", "C", "日" * 150 + ".txt", "é" * 250]
+    content.extend((name, b"x") for name in names)
+    archive = ZipFile(io.BytesIO(Client().get("/listed/").getvalue()))
+    found = archive.namelist()
+    assert found[:6] == ["a", "a (1)/b.txt", "a (1)/c.txt", "c/d", "c (1)", "C (2)"]
+    assert found[6].endswith("日.txt")
+    archive.extractall(tmp_path)
+    assert sum(path.is_file() for path in tmp_path.rglob("*")) == len(names)
+
+
+@pytest.mark.parametrize("name", [None, b"a.txt"])
+def test_a_name_is_text(name):
+    content.append((name, b"x"))
+    with pytest.raises(TypeError, match="a name in the archive, a str"):
+        Client().get("/listed/")
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(

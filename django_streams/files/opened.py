@@ -16,6 +16,7 @@ from mimetypes import guess_type
 from typing import IO, Any, TypeAlias
 
 from django.core.files import File
+from django.core.files.storage import FileSystemStorage
 from django.db.models.fields.files import FieldFile
 
 from .paths import open_local
@@ -65,7 +66,7 @@ class OpenedFile:
     last_modified: int | None
     """Whole seconds since the epoch, as Last-Modified counts; None if unknown, or in the future."""
     etag: str | None
-    """A strong entity tag, in quotes (RFC 9110 8.8.3); None if nothing tells that it changes."""
+    """An entity tag, in quotes (RFC 9110 8.8.3); None if nothing tells that it changes."""
     path: str | None
     """The absolute path of exactly this file, for a server that sends it itself; None elsewhere."""
     _reader: Reader = field(repr=False)
@@ -118,7 +119,7 @@ def open_file(given: Openable) -> OpenedFile:
     - Bytes, or something that makes them when it is iterated.
 
     The entity tag is made of the size and the modification time of the opened file itself, if it
-    is a local one, else of what the storage of a `FieldFile` says. It is as exact as these are.
+    is a local one, else of what the storage of a `FieldFile` says. It is strong if these are exact.
 
     Raises `FileNotFoundError` if there is none, `TypeError` for what is no file or gives text.
     What is given is closed if this raises.
@@ -151,8 +152,7 @@ def _open(given: Any) -> OpenedFile:
     if isinstance(given, bytes | bytearray | memoryview):
         return _describe(given, BytesReader(bytes(given)))
     if isinstance(given, FieldFile):
-        modified = _stored_time(given)
-        return _describe(given, reader_of(given.open("rb")), modified)
+        return _open_stored(given)
     if hasattr(given, "read"):
         return _describe(given, reader_of(given))
     if isinstance(given, Iterable):
@@ -161,6 +161,22 @@ def _open(given: Any) -> OpenedFile:
         f"A file to send is a path, a binary file, bytes or an iterable of bytes, not {given!r}. "
         "What is generated asynchronously is for a StreamResponse."
     )
+
+
+def _open_stored(given: FieldFile) -> OpenedFile:
+    path = _local_path(given)
+    if path is not None:
+        return open_file(open_local(path))  # Which takes regular files only.
+    modified = _stored_time(given)
+    return _describe(given, reader_of(given.open("rb")), modified)
+
+
+def _local_path(file: FieldFile) -> str | None:
+    """Returns where the file of a model lies, if opening it is all that its storage does."""
+    djangos = getattr(FileSystemStorage, "_open", None)
+    only_opens = getattr(file.storage.__class__, "_open", None) is djangos is not None
+    is_stored = bool(file.name) and getattr(file, "_committed", True) and file.closed
+    return file.storage.path(file.name or "") if only_opens and is_stored else None
 
 
 def _describe(given: Any, reader: Reader, modified: int | None = None) -> OpenedFile:
@@ -174,7 +190,7 @@ def _describe(given: Any, reader: Reader, modified: int | None = None) -> Opened
         name=name,
         content_type=guess_content_type(name),
         last_modified=_last_modified(modified),
-        etag=_entity_tag(reader.size, modified),
+        etag=_entity_tag(reader.size, modified, is_exact=isinstance(reader, LocalReader)),
         path=path,
         _reader=reader,
         _given=given,
@@ -188,11 +204,16 @@ def _name_of(given: Any) -> str | None:
     return os.path.basename(os.fsdecode(name)) or None
 
 
-def _entity_tag(size: int | None, modified: int | None) -> str | None:
-    """Returns a tag that is the same on all servers with the same file: without the inode."""
+def _entity_tag(size: int | None, modified: int | None, *, is_exact: bool) -> str | None:
+    """Returns a tag that is the same on all servers with the same file: without the inode.
+
+    A weak one (RFC 9110 8.8.1) for a storage that counts whole seconds, within which a file may
+    have been replaced by another of the same size.
+    """
     if size is None or modified is None:
         return None
-    return f'"{modified:x}-{size:x}"'
+    weak = "" if is_exact or modified % _NANOSECONDS else "W/"
+    return f'{weak}"{modified:x}-{size:x}"'
 
 
 def _last_modified(modified: int | None) -> int | None:

@@ -62,10 +62,25 @@ class LocalReader:
         return chunk
 
     def duplicate(self) -> io.FileIO:
-        """Returns the file under a descriptor of its own, at its beginning."""
-        file = io.FileIO(os.dup(self._file.fileno()))
+        """Returns the file under a descriptor of its own, at its beginning; it ends where it does
+        now.
+        """
+        file = _Bounded(os.dup(self._file.fileno()))
         file.seek(self._start)
+        file.end = self._bytes
         return file
+
+
+class _Bounded(io.FileIO):
+    """What is read of a file without what it has gained: a server that reads to its end would send
+    more than was promised.
+    """
+
+    end = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(self.end - self.tell(), 0)
+        return super().read(left if size is None or size < 0 else min(size, left)) or b""
 
 
 class BytesReader:

@@ -371,7 +371,7 @@ def _guessed(file: OpenedFile, filename: str | None) -> str:
 def _lasting_path(opened: OpenedFile, given: Any) -> str | None:
     """Returns the path; None if the file is deleted when it is closed: before a server comes."""
     if opened.path is not None:
-        while isinstance(given, File):
+        while isinstance(given, File) and not given.closed:
             given = given.file
     return None if isinstance(given, _TemporaryFileWrapper) else opened.path
 

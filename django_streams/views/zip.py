@@ -21,7 +21,7 @@ from collections.abc import AsyncIterable, Awaitable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED
 
@@ -266,9 +266,10 @@ def _content(file: OpenedFile, size: int | None) -> Iterator[bytes]:
 def _pair(entry: Any) -> tuple[Any, Any]:
     if isinstance(entry, tuple | list) and len(entry) == 2:
         name, file = entry
-        return name, file
+        if name is not None and not isinstance(name, bytes):
+            return name, file
     raise TypeError(
-        f"get_files() gives pairs of a name in the archive and a file, not {entry!r:.200}."
+        f"get_files() gives pairs of a name in the archive, a str, and a file, not {entry!r:.200}."
     )
 
 
@@ -286,8 +287,8 @@ def _stored_size(file: FieldFile) -> int | None:
 
 _MAX_PARTS = 50
 _MAX_PART = 200
-"""Folders of a name, and characters of each, that are kept, from the end: names have to fit in 64
-KiB (APPNOTE 4.4.10), and in what file systems take."""
+"""Folders of a name, and bytes of each, that are kept, from the end: names have to fit in 64 KiB
+(APPNOTE 4.4.10), and in the 255 bytes that file systems take, with a number."""
 
 _DRIVE = re.compile("^(.):")
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -295,21 +296,37 @@ _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 class _Names:
-    """Gives each file a name that is safe to unpack (APPNOTE 4.4.17) and that no other one has."""
+    """Gives each file a name that is safe to unpack (APPNOTE 4.4.17), that no other one has, and
+    that is no folder of another one.
+    """
 
     def __init__(self) -> None:
-        self._taken: set[str] = set()
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
         self._counts: Counter[str] = Counter()
 
     def unused(self, given: Any) -> str:
-        """Returns the name, cleaned, and with a number if another file has it: "a (1).txt"."""
-        name = unused = _cleaned(str(given))
+        """Returns the name, cleaned, and with a number if it is taken: "a (1).txt"."""
+        folder, name = posixpath.split(_cleaned(str(given)))
+        folder = self._free_folder(folder)
         stem, suffix = posixpath.splitext(name)
-        while _folded(unused) in self._taken:
-            self._counts[_folded(name)] += 1
-            unused = f"{stem} ({self._counts[_folded(name)]}){suffix}"
-        self._taken.add(_folded(unused))
+        path = unused = posixpath.join(folder, name)
+        while _folded(unused) in self._files or _folded(unused) in self._folders:
+            self._counts[_folded(path)] += 1
+            number = self._counts[_folded(path)]
+            unused = posixpath.join(folder, f"{stem} ({number}){suffix}")
+        self._files.add(_folded(unused))
         return unused
+
+    def _free_folder(self, folder: str) -> str:
+        """Returns the folder, with a number wherever a file has the name of a part of it."""
+        path = ""
+        for part in filter(None, folder.split("/")):
+            candidates = chain([part], (f"{part} ({number})" for number in count(1)))
+            paths = (posixpath.join(path, candidate) for candidate in candidates)
+            path = next(each for each in paths if _folded(each) not in self._files)
+            self._folders.add(_folded(path))
+        return path
 
 
 def _cleaned(name: str) -> str:
@@ -317,7 +334,7 @@ def _cleaned(name: str) -> str:
     name = "".join(char for char in name if unicodedata.category(char) not in _CONTROLS)
     parts: list[str] = []
     for part in name.replace("\\", "/").split("/")[-_MAX_PARTS:]:
-        part = part[-_MAX_PART:]
+        part = part.encode()[-_MAX_PART:].decode(errors="ignore")
         if not parts:
             part = _DRIVE.sub(r"\1_", part)
         if part.strip(" ."):  # Windows takes ".. " for "..".
