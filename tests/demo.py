@@ -19,7 +19,7 @@ import httpx
 import httpx_sse
 import pytest
 
-from .servers import HOST, PATIENCE, ROOT, START_SECONDS, STOP_SECONDS, free_port
+from .servers import HOST, PATIENCE, ROOT, START_SECONDS, end, free_port
 
 READINGS = 300_000
 """How many the demo of the session exports: more than fits into the buffers of a connection."""
@@ -130,16 +130,6 @@ class DemoClient(httpx.Client):
             assert source.response.status_code == 200
             # httpx-sse hands on what a browser does not dispatch, such as `retry` alone.
             yield (event for event in source.iter_sse() if event.data)
-
-
-def end(process):
-    """Ends a process: politely first, and for sure."""
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(STOP_SECONDS)
 
 
 # Once a session.

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from .servers import HOST, START_SECONDS, STOP_SECONDS, Server, free_port
+from .servers import HOST, START_SECONDS, Server, end, free_port
 
 CONFIGURATION = """
 daemon off;
@@ -83,7 +83,7 @@ def nginx_before(server, folder, directory):
         _wait(process, nginx, log)
         yield nginx
     finally:
-        _stop(process)
+        end(process)
         print(log.read_text(errors="replace"))  # noqa: T201 - pytest shows it of what failed.
 
 
@@ -113,12 +113,3 @@ def _wait(process, nginx, log):
         else:
             return
     raise RuntimeError(f"nginx did not start:\n{log.read_text(errors='replace')}")
-
-
-def _stop(process):
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(STOP_SECONDS)

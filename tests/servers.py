@@ -304,6 +304,28 @@ class Sender:
         return b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data
 
 
+class Peak:
+    """The most memory that the server has had from here on, beyond what it had."""
+
+    def __init__(self, server):
+        self._server = server
+        self._before = server.worker.memory_info().rss
+        self.added = 0
+
+    def look(self):
+        self.added = max(self.added, self._server.worker.memory_info().rss - self._before)
+
+
+def end(process):
+    """Ends a process: politely first, and for sure."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(STOP_SECONDS)
+
+
 def eventually(ask, what, seconds=PATIENCE):
     """Asks until the answer is true, and returns it."""
     ends = time.monotonic() + seconds

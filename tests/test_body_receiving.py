@@ -267,7 +267,8 @@ async def test_lingering_ends_with_the_body(server, receiver):
     assert receiver.is_whole
 
 
-async def test_lingering_ends_when_the_client_leaves(server, receiver):
+async def test_lingering_ends_when_the_client_leaves(server, receiver, monkeypatch):
+    monkeypatch.setattr(receiving, "LINGER_SECONDS", 10 * PATIENCE)
     server.send(b"a")
     server.leave()
     await soon(receiver.linger())

@@ -18,7 +18,7 @@ from django_streams import JSONL, MSGPACK
 
 from .serverproject.body_views import MAX_SIZE
 from .serverproject.wire import HOUNDS
-from .servers import PATIENCE, WSGI_SERVERS, Sender, eventually, running
+from .servers import PATIENCE, WSGI_SERVERS, Peak, Sender, eventually, running
 
 pytestmark = pytest.mark.server
 
@@ -80,18 +80,6 @@ def noise(size):
 
 
 # A body is read while it is sent.
-
-
-class Peak:
-    """The most memory that the server has had from here on, beyond what it had."""
-
-    def __init__(self, server):
-        self._server = server
-        self._before = server.worker.memory_info().rss
-        self.added = 0
-
-    def look(self):
-        self.added = max(self.added, self._server.worker.memory_info().rss - self._before)
 
 
 def pour_and_look(client, size, peak):

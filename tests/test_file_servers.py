@@ -23,6 +23,7 @@ from .servers import (
     HOST,
     PATIENCE,
     WSGI_SERVERS,
+    Peak,
     eventually,
     running,
 )
@@ -188,18 +189,6 @@ def test_a_whole_file_arrives(server, prefix, name):
         assert headers["X-Content-Type-Options"] == "nosniff"
         download.read(LARGE)
     eventually(lambda: not handles(server, "large.bin"), "the file is closed", PROMISED_SECONDS)
-
-
-class Peak:
-    """The most memory that the server has had from here on, beyond what it had."""
-
-    def __init__(self, server):
-        self._server = server
-        self._before = server.worker.memory_info().rss
-        self.added = 0
-
-    def look(self):
-        self.added = max(self.added, self._server.worker.memory_info().rss - self._before)
 
 
 @pytest.mark.parametrize("headers", ["", "Range: bytes=0-499999998\r\n"], ids=["whole", "range"])

@@ -2,14 +2,12 @@
 
 import asyncio
 import functools
-import json
 import logging
 from dataclasses import replace
 from threading import Thread, get_ident
 
 import pytest
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
-from asgiref.testing import ApplicationCommunicator
 from channels.routing import ProtocolTypeRouter
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib.auth.decorators import login_required, permission_required
@@ -27,7 +25,6 @@ from django.http import HttpResponse, JsonResponse
 from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory
 from django.urls import include, path, register_converter, reverse
 from django.utils import translation
-from django.utils.datastructures import CaseInsensitiveMapping
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import never_cache
@@ -45,10 +42,8 @@ from django_streams import (
 from django_streams.asgi import get_asgi_application
 from django_streams.body import LIMITS, Receiver, limits_of_settings
 from django_streams.views import wants_body_stream
+from tests.connections import SECONDS, Answer, Connection
 from tests.kennel.models import Dog
-
-SECONDS = 10
-"""The deadline of every wait."""
 
 
 @pytest.fixture(autouse=True)
@@ -57,74 +52,6 @@ def in_a_hurry(monkeypatch, settings):
     monkeypatch.setattr("django_streams.body.receiving.LINGER_SECONDS", 0)
     monkeypatch.setattr("django_streams.body.receiving.TURN_SECONDS", 0)
     settings.MIDDLEWARE = []
-
-
-class Answer:
-    """What came back, however it came."""
-
-    def __init__(self, status_code, headers, content):
-        self.status_code = status_code
-        self.headers = CaseInsensitiveMapping(dict(headers))
-        self.content = content
-
-    def json(self):
-        return json.loads(self.content)
-
-
-class Connection:
-    """One request of an ASGI application, whose body is sent step by step."""
-
-    def __init__(self, application, method="POST", path="/", *, headers=None, **scope):
-        headers = {"Host": "testserver"} | (headers or {})
-        if "Content-Length" not in headers:
-            headers["Transfer-Encoding"] = "chunked"
-        self._application = ApplicationCommunicator(
-            application,
-            {
-                "type": "http",
-                "asgi": {"version": "3.0"},
-                "http_version": "1.1",
-                "method": method,
-                "path": path,
-                "query_string": b"",
-                "headers": [(k.lower().encode(), str(v).encode()) for k, v in headers.items()],
-                "server": ("testserver", 80),
-                **scope,
-            },
-        )
-
-    async def send(self, *chunks):
-        for chunk in chunks:
-            message = {"type": "http.request", "body": chunk, "more_body": True}
-            await self._application.send_input(message)
-
-    async def end(self, *chunks):
-        await self.send(*chunks)
-        await self._application.send_input({"type": "http.request"})
-
-    async def leave(self):
-        await self._application.send_input({"type": "http.disconnect"})
-
-    async def message(self):
-        return await self._application.receive_output(SECONDS)
-
-    async def answer(self):
-        """Returns the answer when the application has returned."""
-        start, content = await self.message(), b""
-        message = {"more_body": True}
-        while message.get("more_body", False):
-            message = await self.message()
-            content += message.get("body", b"")
-        await self.over()
-        headers = [(name.decode(), value.decode()) for name, value in start["headers"]]
-        return Answer(start["status"], headers, content)
-
-    async def over(self):
-        """Waits until the application has returned; raises what it raised."""
-        await self._application.wait(SECONDS)
-
-    def is_silent(self):
-        return self._application.output_queue.empty()
 
 
 def route(settings, *views, **named):

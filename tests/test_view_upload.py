@@ -7,7 +7,6 @@ import threading
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
-from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
@@ -23,10 +22,8 @@ from django.views.decorators.cache import never_cache
 from django_streams import StreamError, UploadView
 from django_streams.asgi import get_asgi_application
 from django_streams.testing import StreamClient
+from tests.connections import SECONDS, Connection
 from tests.kennel.models import Dog
-
-SECONDS = 10
-"""The deadline of every wait."""
 
 FORM = "multipart/form-data; boundary=b"
 END = b"--b--\r\n"
@@ -389,7 +386,7 @@ async def test_a_file_that_is_not_allowed_is_not_waited_for(settings, files):
             return False
 
     route(settings, Nothing)
-    connection = Connection()
+    connection = connected()
     await connection.send(file_part()[:100])
     assert (await connection.message())["status"] == 415
     await connection.over()
@@ -720,39 +717,9 @@ async def test_hooks_may_use_the_orm(bases, upload, files, settings):
 # A client that leaves
 
 
-class Connection:
-    """A client that sends its form step by step, and may leave."""
-
-    def __init__(self, **headers):
-        headers = {"Content-Type": FORM, "Transfer-Encoding": "chunked"} | headers
-        self._application = ApplicationCommunicator(
-            get_asgi_application(),
-            {
-                "type": "http",
-                "http_version": "1.1",
-                "method": "POST",
-                "path": "/",
-                "query_string": b"",
-                "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
-            },
-        )
-
-    async def send(self, *chunks):
-        for chunk in chunks:
-            message = {"type": "http.request", "body": chunk, "more_body": True}
-            await self._application.send_input(message)
-
-    async def end(self):
-        await self._application.send_input({"type": "http.request"})
-
-    async def leave(self):
-        await self._application.send_input({"type": "http.disconnect"})
-
-    async def message(self):
-        return await self._application.receive_output(SECONDS)
-
-    async def over(self):
-        await self._application.wait(SECONDS)
+def connected(**headers):
+    """Returns a client that sends its form step by step, and may leave."""
+    return Connection(get_asgi_application(), headers={"Content-Type": FORM} | headers)
 
 
 class Watched(UploadView):
@@ -789,7 +756,7 @@ async def test_a_client_that_leaves_midway_leaves_nothing(cls, storage, settings
     asked = asyncio.Queue()
     storage = STORAGES[storage]() if storage else None
     route(settings, cls.as_view(asked=asked, storage=storage))
-    connection = Connection()
+    connection = connected()
     await connection.send(file_part(), file_part(b"x" * 3 * 2**20)[:-100])
     for _ in range(2):
         assert await asyncio.wait_for(asked.get(), SECONDS) == "allow_file"
@@ -810,7 +777,7 @@ async def test_a_client_that_leaves_while_a_hook_runs_undoes_what_no_hook_has_ac
 ):
     asked = asyncio.Queue()
     route(settings, cls.as_view(asked=asked, waits_in=hook))
-    connection = Connection()
+    connection = connected()
     await connection.send(file_part() + END)
     await connection.end()
     while await asyncio.wait_for(asked.get(), SECONDS) != hook:

@@ -329,7 +329,8 @@ async def test_a_browser_saves_it_under_the_name(url, filename):
     assert headers["Content-Disposition"] == f'attachment; filename="{filename}"'
 
 
-@pytest.mark.skipif(shutil.which("unzip") is None, reason="needs unzip")
+@pytest.mark.service  # CI has the program, or has failed.
+@pytest.mark.skipif(shutil.which("unzip") is None, reason="get it by: apt-get install unzip")
 @pytest.mark.parametrize("is_compressed", [False, True])
 def test_unzip_finds_it_whole(is_compressed, tmp_path):
     files = [("a/ä.txt", b"a" * 10**5), ("a/ä.txt", iter([b"b", b"c"])), ("empty", b"")]

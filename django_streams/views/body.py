@@ -7,12 +7,11 @@ Both mark the view function, by which our ASGI handler knows it before the body 
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
 
-from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.http import HttpRequest
@@ -32,9 +31,10 @@ from django_streams.body import (
 from django_streams.exceptions import StreamError
 from django_streams.responses import DEFAULT, Default
 
+from .hooks import asked, waited_for
 from .refusal import refusal
 
-__all__ = ["BodyStreamMixin", "asked", "body_stream", "wants_body_stream"]
+__all__ = ["BodyStreamMixin", "body_stream", "wants_body_stream"]
 
 ViewFunction = Callable[..., Any]
 
@@ -153,17 +153,6 @@ class BodyStreamMixin:
             setattr(self, name, _streamed(handler, self.get_body_limits, is_async=is_async))
 
 
-async def asked(hook: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Returns what a hook, sync or async, does; a user's sync one runs in a thread, where it may
-    use the ORM.
-    """
-    if iscoroutinefunction(hook) or hook.__module__.startswith("django_streams."):
-        answer = hook(*args, **kwargs)
-    else:
-        answer = await sync_to_async(hook)(*args, **kwargs)
-    return await answer if inspect.isawaitable(answer) else answer
-
-
 def _streamed(view: ViewFunction, get_limits: Callable[[], Any], *, is_async: bool) -> ViewFunction:
     """Returns the view with a body to read, and an answer to what the client does wrong."""
 
@@ -179,8 +168,8 @@ def _streamed(view: ViewFunction, get_limits: Callable[[], Any], *, is_async: bo
     @wraps(view)
     def in_thread(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            _body_of(request).limits = _waited_for(get_limits())
-            response: HttpResponseBase = _waited_for(view(request, *args, **kwargs))
+            _body_of(request).limits = waited_for(get_limits())
+            response: HttpResponseBase = waited_for(view(request, *args, **kwargs))
         except StreamError as error:
             return _refused(error)
         return response
@@ -194,15 +183,6 @@ def _body_of(request: Any) -> BodyStream:
         request.body_stream = BodyStream(RequestSource(request), request.META)
     body: BodyStream = request.body_stream
     return body
-
-
-def _waited_for(value: Any) -> Any:
-    """Returns what code has returned that may be async: a decorator can hide that it is."""
-    return async_to_sync(_awaited)(value) if inspect.isawaitable(value) else value
-
-
-async def _awaited(value: Awaitable[Any]) -> Any:
-    return await value
 
 
 def _refused(error: StreamError) -> HttpResponseBase:

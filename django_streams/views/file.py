@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncIterable, Iterator
 from typing import Any
 
-from asgiref.sync import async_to_sync
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpRequest, HttpResponseRedirect
@@ -18,6 +17,8 @@ from django_streams.files import disposition_header, guess_content_type, open_be
 from django_streams.files.reading import close
 from django_streams.formats import BYTES
 from django_streams.responses import FileStreamResponse, StreamResponse
+
+from .hooks import waited_for
 
 __all__ = ["FileStreamView"]
 
@@ -56,7 +57,7 @@ class FileStreamView(View):
     def get_file(self) -> Any:
         """Returns the file; raises `FileNotFoundError` or `Http404` if there is none."""
         name = type(self).__qualname__
-        root = self._asked(self.get_root)
+        root = waited_for(self.get_root())
         if root is None:
             raise ImproperlyConfigured(f"{name} has neither a get_file() nor a root to look into.")
         if "path" not in self.kwargs:
@@ -97,7 +98,7 @@ class FileStreamView(View):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Builds the response."""
         try:
-            file = self._asked(self.get_file)
+            file = waited_for(self.get_file())
             return self._response(request, file)
         except FileNotFoundError as error:
             raise Http404("There is no such file.") from error
@@ -106,7 +107,7 @@ class FileStreamView(View):
         if isinstance(file, FieldFile) and not file:  # Its `url` would be a ValueError.
             raise FileNotFoundError(errno.ENOENT, "There is no file in the field")
         try:
-            url = self._asked(self.get_redirect_url, file)
+            url = waited_for(self.get_redirect_url(file))
             if url is None:
                 return self._sent(request, file)
         except BaseException:
@@ -116,9 +117,9 @@ class FileStreamView(View):
         return HttpResponseRedirect(url)
 
     def _sent(self, request: HttpRequest, file: Any) -> HttpResponseBase:
-        filename = self._asked(self.get_filename)
-        content_type = self._asked(self.get_content_type)
-        as_attachment = self._asked(self.get_as_attachment)
+        filename = waited_for(self.get_filename())
+        content_type = waited_for(self.get_content_type())
+        as_attachment = waited_for(self.get_as_attachment())
         if not _is_generated(file):
             return FileStreamResponse(
                 request,
@@ -126,7 +127,7 @@ class FileStreamView(View):
                 as_attachment=as_attachment,
                 filename=filename,
                 content_type=content_type,
-                etag=self._asked(self.get_etag, file),
+                etag=waited_for(self.get_etag(file)),
             )
         response = StreamResponse(
             file,
@@ -140,17 +141,8 @@ class FileStreamView(View):
             response.headers["Content-Disposition"] = disposition
         return response
 
-    def _asked(self, hook: Any, *args: Any) -> Any:
-        value = hook(*args)
-        is_awaitable = hasattr(type(value), "__await__")  # Quicker than inspect.
-        return async_to_sync(_awaited)(value) if is_awaitable else value
-
 
 def _is_generated(file: Any) -> bool:
     """Whether the bytes are made while they are sent, perhaps by way of the database."""
     is_iterator = isinstance(file, Iterator) and not hasattr(file, "read")
     return is_iterator or isinstance(file, AsyncIterable)
-
-
-async def _awaited(value: Any) -> Any:
-    return await value

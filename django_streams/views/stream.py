@@ -7,12 +7,10 @@ attribute `x` has a hook `get_x()`, sync or async, that is asked while the reque
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from asgiref.sync import async_to_sync
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
@@ -30,6 +28,7 @@ from django_streams.responses import (
 )
 
 from .body import BodyStreamMixin
+from .hooks import waited_for
 from .mixins import CSVMixin
 from .refusal import refusal
 
@@ -188,8 +187,7 @@ class StreamView(View):
         )
 
     def _asked(self, hook: Callable[[], Any]) -> Any:
-        value = hook()
-        return async_to_sync(_awaited)(value) if inspect.isawaitable(value) else value
+        return waited_for(hook())
 
     # Where the deciding phase runs.
 
@@ -233,10 +231,6 @@ class EventStreamView(StreamView):
     def get_response_options(self) -> dict[str, Any]:
         """Returns the keyword arguments of the response, from the other hooks."""
         return {**super().get_response_options(), "retry": self._asked(self.get_retry)}
-
-
-async def _awaited(value: Awaitable[Any]) -> Any:
-    return await value
 
 
 STREAMING_PHASE = {"stream", "to_item", "get_error_item"}

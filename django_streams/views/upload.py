@@ -21,7 +21,8 @@ from django_streams.body import BodyFile, BodyStream, Part, Saved
 from django_streams.body.disposition import parse_disposition
 from django_streams.exceptions import BodyTooLarge, MalformedBody, UnsupportedBody
 
-from .body import BodyStreamMixin, asked
+from .body import BodyStreamMixin
+from .hooks import asked
 
 __all__ = ["UploadView"]
 
