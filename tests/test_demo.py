@@ -184,7 +184,7 @@ def test_the_clock_ticks_with_an_id_for_each_second(demo):
     assert (opened.event, opened.id, opened.json()["last_event_id"]) == ("opened", "", "")
     ids = [int(tick.id) for tick in ticks]
     assert ids == [ids[0], ids[0] + 1, ids[0] + 2]
-    assert begun <= ids[0] <= begun + 2
+    assert begun <= ids[0] <= int(time.time())
     assert {tick.event for tick in ticks} == {"tick"}
 
 
@@ -195,7 +195,7 @@ def test_the_clock_catches_up_from_the_last_event_id_at_once(demo):
         opened, *ticks = itertools.islice(events, 21)
     assert opened.json()["last_event_id"] == str(last)
     assert [int(tick.id) for tick in ticks] == list(range(last + 1, last + 21))
-    assert time.time() < last + 23
+    assert time.time() < last + 35  # A second for each would take longer.
 
 
 @server

@@ -678,19 +678,12 @@ def test_any_range_gets_what_it_asks_for_or_everything(server, asked, status, st
 )
 def test_ten_thousand_ranges_make_no_work(server, asked, name):
     path = f"/files/{name}/middle.bin"
-    cpu_before = cpu_seconds(server)
     status, answer = status_and_answer(server, path, f"Range: bytes={asked}\r\n")
-    assert cpu_seconds(server) - cpu_before < 0.5
     # Servers refuse what is too long for them, or hang up; we send everything.
     assert status in {200, None, 400, 413, 431}
     if status == 200:
         assert answer.endswith(b"\r\n\r\n" + content(0, MIDDLE))
     assert_answered_in_time(server, f"/files/{name}/small.txt")
-
-
-def cpu_seconds(server):
-    times = server.worker.cpu_times()
-    return times.user + times.system
 
 
 # Names that are meant to be more than names.

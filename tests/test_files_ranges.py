@@ -16,6 +16,7 @@ from django_streams.files.ranges import (
     content_range,
     parse_range,
 )
+from tests.costs import FAR_TOO_LONG
 
 UNSATISFIABLE = "416"
 
@@ -252,7 +253,7 @@ def test_a_header_that_is_too_long_is_ignored_at_once(header):
     begin = time.process_time()
     for _ in range(10):
         assert parse_range(header, 100_000) is None
-    assert time.process_time() - begin < 0.5
+    assert time.process_time() - begin < FAR_TOO_LONG
 
 
 @pytest.mark.parametrize(
@@ -269,9 +270,9 @@ def test_a_header_that_is_too_long_is_ignored_at_once(header):
 def test_the_longest_headers_are_read_quickly(header):
     assert len(header) < 2048
     begin = time.process_time()
-    for _ in range(100):
+    for _ in range(1000):
         selected(header, 1000)
-    assert time.process_time() - begin < 1
+    assert time.process_time() - begin < FAR_TOO_LONG
 
 
 def test_content_range_names_the_last_byte():
