@@ -2,7 +2,7 @@ from django.urls import include, path
 
 from django_streams import JSONL, MSGPACK, TEXT, EventStreamView
 
-from . import body_views, file_views, views
+from . import body_views, file_views, stacks, views
 from .body_views import IDLE_SECONDS, MAX_SIZE
 
 
@@ -84,5 +84,6 @@ routes = [
 urlpatterns = [
     path("", include(routes)),
     path("sync/", include(routes)),
+    path("stacks/<stack>/", include(stacks.urlpatterns)),
     path("django/", include(routes)),
 ]
