@@ -33,6 +33,7 @@ from django_streams.responses import FileStreamResponse, StreamResponse
 from django_streams.views import refusal, wants_body_stream
 
 from .exchange import EXCHANGE, Exchange
+from .instead import keep_what_was_said
 from .unread import answering, awaits_continue, leaves_body_unread, lend_csrf_token
 
 __all__ = ["StreamingASGIHandler", "get_asgi_application"]
@@ -203,7 +204,7 @@ class StreamingASGIHandler(ASGIHandler):
             else:
                 answer = await sync_to_async(response_for_exception)(request, error)
         answer._resource_closers += response._resource_closers  # type: ignore[attr-defined]
-        answer.cookies.update(response.cookies)  # A session that was begun must not be lost.
+        keep_what_was_said(response, answer)
         if answer.status_code >= 400:
             log = sync_to_async(log_response, thread_sensitive=False)
             await log(
@@ -257,12 +258,11 @@ def _refuse_to_start_for_nobody(exchange: Exchange) -> None:
 
 
 def _no_content(response: StreamResponse) -> HttpResponse:
-    """Returns 204 with the headers and cookies that view and middleware have set."""
-    answer = HttpResponse(status=204)
+    """Returns 204, which may be kept for as long as the stream (RFC 9110 15.3.5)."""
+    answer = HttpResponse(
+        status=204, headers={"Cache-Control": dict(response.items())["Cache-Control"]}
+    )
     del answer["Content-Type"]
-    for name, value in response.items():
-        if name != "Content-Type":
-            answer[name] = value
     return answer
 
 
