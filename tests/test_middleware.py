@@ -1,26 +1,18 @@
 """Streams below middleware, on real servers: nothing is held back, and what was done is there."""
 
-import json
-import time
-from contextlib import contextmanager
 from uuid import uuid4
 
 import httpx
 import pytest
 
 from .serverproject.stacks import COMPLAINT, CSP, STACKS, STEPS
-from .servers import ASGI_SERVERS, PATIENCE, Reader, eventually, running
+from .servers import ASGI_SERVERS, eventually, running
+from .steps import assert_leaving_closes, browsing, entries, opened, read_step_by_step
 
 pytestmark = pytest.mark.server
 
-PROMISED_SECONDS = 1
-"""Within which a source is closed when its client has left."""
-
 FORMATS = ("event-stream", "jsonl")
 SOURCES = (*FORMATS, "plain-event-stream", "plain-jsonl")
-END = {"event-stream": b"\n\n", "jsonl": b"\n"}
-"""What each item ends with."""
-
 GERMAN = {"Accept-Language": "de"}
 
 
@@ -40,71 +32,6 @@ def server(request):
 def name():
     """A name for the test's stream."""
     return uuid4().hex
-
-
-@contextmanager
-def browsing(server, **headers):
-    """Gives a client that keeps cookies and takes compressed answers, as browsers do."""
-    with httpx.Client(
-        base_url=server.url(""),
-        headers={"Accept-Encoding": "gzip, deflate", **headers},
-        timeout=PATIENCE,
-        trust_env=False,
-        # A kept connection may be closed by the server just when it is used again.
-        limits=httpx.Limits(max_keepalive_connections=0),
-    ) as client:
-        yield client
-
-
-@contextmanager
-def opened(client, path):
-    with client.stream("GET", path) as response:
-        assert response.status_code == 200
-        assert "Content-Encoding" not in response.headers
-        yield Told(response, path.split("/")[3])
-
-
-class Told:
-    """Reads a stream item by item."""
-
-    def __init__(self, response, source):
-        self.response = response
-        self._reader = Reader(response)
-        self._end = END[source.removeprefix("plain-")]
-
-    def item(self):
-        self._reader.body.clear()
-        self._reader.read_until(self._end)
-        return json.loads(self._reader.body.removeprefix(b"data: "))
-
-    def rest(self):
-        self._reader.body.clear()
-        return self._reader.read_all()
-
-
-def entries(server, name):
-    return [what for what, _ in server.journal(name)]
-
-
-def read_step_by_step(server, stream, name):
-    """Reads a whole stream, whose source waits after each item until that has been read."""
-    items = []
-    for step in range(STEPS):
-        items.append(stream.item())
-        assert items[-1]["step"] == step
-        assert entries(server, name) == ["begun"]
-        server.signal(f"{name}-{step}")
-    assert stream.rest() == b""
-    assert entries(server, name) == ["begun", "closed"]
-    return items
-
-
-def assert_leaving_closes(server, client, path, name):
-    with opened(client, path) as stream:
-        assert stream.item()["step"] == 0
-        assert entries(server, name) == ["begun"]
-        left_at = time.monotonic()
-    assert server.time_of("closed", name) - left_at < PROMISED_SECONDS
 
 
 # One by one, each alone.
@@ -212,7 +139,16 @@ def test_a_session_that_begins_with_the_stream_is_there_for_the_next_request(uvi
         assert stream.item()["visits"] == 1
         # The stream is open still.
         answer = client.get("/stacks/sessions/session/").json()
-        assert answer == {"visits": 1, "touched": None}
+        assert answer == {"visits": 1}
+
+
+@pytest.mark.parametrize("stack", ["sessions", "all"])
+def test_a_source_may_save_the_session_itself(uvicorn, stack, name):
+    with browsing(uvicorn) as client:
+        with client.stream("GET", f"/stacks/{stack}/remembering/{name}/") as response:
+            assert response.read().splitlines() == [b'"first"', b'"second"']
+        answer = client.get(f"/stacks/{stack}/session/").json()
+        assert (answer["visits"], answer["remembered"]) == (1, "something")
 
 
 def test_nothing_of_a_stream_is_cached(uvicorn, name):
@@ -255,3 +191,15 @@ def test_a_middleware_that_cannot_wrap_an_async_stream_fails_loudly(uvicorn, sou
     assert response.status_code == 500
     assert uvicorn.journal(name) == []
     eventually(lambda: uvicorn.logged(complaint) == before + 1, "the failure is logged")
+
+
+@pytest.mark.parametrize("stack", ["wrapping-sync", "wrapping-async", "wrapping"])
+def test_a_wrapped_stream_that_fails_before_its_first_item_is_broken_off(uvicorn, stack, name):
+    """Its headers have left by then: it starts when the wrapper is read."""
+    with (
+        browsing(uvicorn) as client,
+        client.stream("GET", f"/stacks/{stack}/failing/{name}/") as response,
+    ):
+        assert response.status_code == 200
+        with pytest.raises(httpx.RemoteProtocolError):
+            response.read()

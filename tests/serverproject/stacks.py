@@ -20,6 +20,7 @@ from django.utils.translation import get_language
 from django_streams import JSONL, Event, EventStreamView, NoContent, StreamError, StreamView
 from django_streams.asgi import StreamingASGIHandler
 
+from . import journal
 from .journal import recorded, signals
 
 STEPS = 3
@@ -243,6 +244,7 @@ class Told:
         name = self.kwargs["name"]
         with recorded(name):
             for step in range(STEPS):
+                journal.produced[name] += 1
                 yield {"step": step, **await known(self.request)}
                 await signals[f"{name}-{step}"].arrives()
 
@@ -254,6 +256,7 @@ class PlainTold(Told):
         name = self.kwargs["name"]
         with recorded(name):
             for step in range(STEPS):
+                journal.produced[name] += 1
                 yield {"step": step, "language": get_language()}
                 signals[f"{name}-{step}"].wait()
 
@@ -292,6 +295,17 @@ class Choosing(Lines):
     formats = [JSONL]
 
 
+class Remembering(Lines):
+    """Changes the session while it streams."""
+
+    async def stream(self):
+        with recorded(self.kwargs["name"]):
+            yield "first"
+            await self.request.session.aset("remembered", "something")
+            await self.request.session.asave()
+            yield "second"
+
+
 class Private(LoginRequiredMixin, Lines):
     """Answers 403 to who is not logged in."""
 
@@ -308,6 +322,7 @@ class Posted(StreamView):
         name = self.kwargs["name"]
         with recorded(name):
             for step in range(STEPS):
+                journal.produced[name] += 1
                 yield {"step": step, "posted": json.loads(self.request.body)}
                 await signals[f"{name}-{step}"].arrives()
 
@@ -372,8 +387,9 @@ class Secret(NotThere):
 
 
 async def session_of(request, **kwargs):
-    """An ordinary view, which tells what the session holds now."""
-    return JsonResponse({key: await request.session.aget(key) for key in ("visits", "touched")})
+    """An ordinary view, which tells what the session holds now, but for who is logged in."""
+    held = await request.session.aitems()
+    return JsonResponse({key: value for key, value in held if not key.startswith("_")})
 
 
 urlpatterns = [
@@ -382,6 +398,7 @@ urlpatterns = [
     path("plain-event-stream/<name>/", PlainEvents.as_view()),
     path("plain-jsonl/<name>/", PlainLines.as_view()),
     path("choosing/<name>/", Choosing.as_view()),
+    path("remembering/<name>/", Remembering.as_view()),
     path("private/<name>/", Private.as_view()),
     path("posted/<name>/", Posted.as_view()),
     path("resuming/<name>/", Resuming.as_view()),
