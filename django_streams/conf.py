@@ -66,6 +66,34 @@ class Conf:
         return value if value is not None else 15
 
     @property
+    def send_timeout(self) -> float | None:
+        """Seconds for which a client may take nothing of what is sent to it; None: any time.
+
+        60 is what proxies use. What stands in the buffers of system and server counts as taken.
+        """
+        value = self._get("SEND_TIMEOUT", 60)
+        return seconds('STREAMS["SEND_TIMEOUT"]', value, optional=True)
+
+    @property
+    def revalidate(self) -> float | None:
+        """Seconds after which, again and again, the request of an event stream of a logged-in user
+        is decided upon anew; None: never.
+
+        A minute is how long a logout, or a permission that was taken away, may go unnoticed.
+        """
+        value = self._get("REVALIDATE", 60)
+        return seconds('STREAMS["REVALIDATE"]', value, optional=True)
+
+    @property
+    def shutdown_grace(self) -> float:
+        """Seconds that streams which cannot end cleanly have to come to their end by themselves
+        when the server is being stopped; then they are broken off.
+
+        A second is what most people wait for a restart without asking what is wrong.
+        """
+        return seconds('STREAMS["SHUTDOWN_GRACE"]', self._get("SHUTDOWN_GRACE", 1)) or 0
+
+    @property
     def body_max_size(self) -> int | None:
         """Bytes of a request body that a view gets as a stream; None: any number.
 

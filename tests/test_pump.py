@@ -797,7 +797,7 @@ async def test_items_and_bytes_are_counted(count):
     for source in sources:
         pump = await primed(source, head=b"[", tail=b"]", capacity=500)
         await drain(pump)
-        assert (pump.items, pump.bytes) == (count, 3 * count + 2)
+        assert (pump.items, pump.bytes_taken) == (count, 3 * count + 2)
         assert pump.failure is None
 
 

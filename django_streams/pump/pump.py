@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing, suppress
 from functools import partial
 from time import monotonic, sleep
@@ -101,7 +101,7 @@ class Pump:
         return getattr(self._feed, "items", self._items)
 
     @property
-    def bytes(self) -> int:
+    def bytes_taken(self) -> int:
         """How many bytes the reader has taken."""
         return self._buffer.taken if self._buffer is not None else 0
 
@@ -383,7 +383,7 @@ def _explained(error: asyncio.CancelledError) -> RuntimeError:
 
 def drive(
     begin: Callable[[], Iterator[Any]], options: PumpOptions, fail: Callable[[Exception], bytes]
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Yields the chunks of a synchronous source, one an item, in the caller's thread.
 
     `fail` is what `record` and `report` are to a pump: it is called in the `except` block and

@@ -2,10 +2,11 @@
 
 from .file import FileStreamResponse
 from .options import DEFAULT, Default, default_error_item
-from .responses import EventStreamResponse, StreamResponse
+from .responses import EXCHANGE, EventStreamResponse, StreamResponse
 
 __all__ = [
     "DEFAULT",
+    "EXCHANGE",
     "Default",
     "EventStreamResponse",
     "FileStreamResponse",

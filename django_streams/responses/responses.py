@@ -11,8 +11,16 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Sequence,
+)
+from contextlib import aclosing, closing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -32,8 +40,9 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django_streams.buffer import Buffer
 from django_streams.conf import conf
 from django_streams.events import Event
-from django_streams.exceptions import StreamError
+from django_streams.exceptions import BrokenOff, ShuttingDown, StreamError
 from django_streams.formats import EVENT_STREAM, TEXT, EventStreamFormat, Format
+from django_streams.lifetime import Ending, Limit, LiveStream
 from django_streams.pump import Encode, Feed, Pump, PumpOptions, Push, Send, drive
 from django_streams.release import abandon_thread, release
 from django_streams.sources import (
@@ -51,17 +60,22 @@ from django_streams.sources import (
 from .options import (
     DEFAULT,
     Default,
+    Seconds,
     attachment,
     checked_first_item_seconds,
     checked_format,
     default_error_item,
     error_item_of,
     idle_seconds,
+    terms_of,
 )
 
-__all__ = ["EventStreamResponse", "StreamResponse"]
+__all__ = ["EXCHANGE", "EventStreamResponse", "StreamResponse"]
 
 logger = logging.getLogger("django.request")
+
+EXCHANGE = "django_streams.exchange"
+"""The key of a request's scope under which our ASGI handler keeps what it knows of it."""
 
 DEFAULT_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """What a stream says to caches and proxies unless the view says something else: keep nothing,
@@ -80,6 +94,10 @@ class StreamResponse(StreamingHttpResponse):
     item, so that a failure until then is an ordinary HTTP error; None: not at all.
     `error_item(error)`, sync or async: the item that tells of a failure midway; None: no item.
     `filename`: what a browser saves the stream as; without a suffix it gets the format's.
+    `max_duration`: seconds after which it is ended; None: never. `send_timeout`: seconds for which
+    the client may take nothing. `revalidate`: seconds after which, again and again, the request is
+    decided upon anew, to end the stream if it does not get through (in our ASGI handler). `limits`:
+    how many streams of its kind there may be.
     `request`: the request, if at hand; it is needed to answer HEAD elsewhere than in our ASGI
     handler. `head`: bytes that come before the first item. Further arguments are those of Django's
     `HttpResponse`.
@@ -88,6 +106,10 @@ class StreamResponse(StreamingHttpResponse):
     format: Format = TEXT
     is_broken_off = False
     """Whether the body was left without its end, so that no client takes it for whole."""
+    is_delivered = False
+    """Whether all of the body was handed to the server."""
+    exchange: Any = None
+    """What our ASGI handler keeps of the request and its answer."""
     _handler_class: Any = None
 
     def __init__(
@@ -101,6 +123,10 @@ class StreamResponse(StreamingHttpResponse):
         first_item_seconds: float | Default | None = DEFAULT,
         error_item: Callable[[Exception], Any] = default_error_item,
         filename: str | None = None,
+        max_duration: Seconds = None,
+        send_timeout: Seconds | Default = DEFAULT,
+        revalidate: Seconds | Default = None,
+        limits: Sequence[Limit] = (),
         head: bytes = b"",
         request: HttpRequest | None = None,
         **kwargs: Any,
@@ -125,6 +151,8 @@ class StreamResponse(StreamingHttpResponse):
             report=self._report,
         )
         self.pump = Pump(self._open, self._options)
+        terms = terms_of(request, max_duration, send_timeout, revalidate, limits)
+        self.live = LiveStream(request, self.pump, terms, ends_cleanly=not self.format.breaks_off)
         self._body: AsyncIterator[bytes] | Iterator[bytes]
         self._body = self._async_chunks() if _is_served_async(request) else self._sync_chunks()
         kwargs.setdefault("content_type", self.format.content_type)
@@ -144,13 +172,18 @@ class StreamResponse(StreamingHttpResponse):
         return cls(Spawn(produce), **kwargs)
 
     @property
+    def is_started_by_handler(self) -> bool:
+        """Whether our ASGI handler will start it when the middleware has returned."""
+        return EXCHANGE in getattr(self._request, "scope", {})
+
+    @property
     def has_own_content(self) -> bool:
         """Whether no middleware has wrapped or replaced what is streamed."""
         return self._iterator is self._body  # type: ignore[attr-defined]
 
     def attach(self, request: HttpRequest, sender: type) -> None:
         """Learns what it answers, and the handler that asks: a failure midway is told with both."""
-        self._request = request
+        self._request = self.live.request = request
         self._handler_class = sender
 
     def drop_content(self) -> None:
@@ -174,6 +207,7 @@ class StreamResponse(StreamingHttpResponse):
     def close(self) -> None:
         """Stops the source, and does what Django does when a response has ended."""
         self.close_source()
+        self.live.leave()
         super().close()
 
     async def aclose(self) -> None:
@@ -182,20 +216,25 @@ class StreamResponse(StreamingHttpResponse):
             self.close_source()
         elif not await self.pump.aclose():
             abandon_thread()
+        await self.live.close(Ending.DONE if self.is_delivered else Ending.DISCONNECT)
 
     # Iterated on an event loop.
 
-    async def start(self) -> None:
+    async def start(self, is_allowed: Callable[[], Awaitable[bool]] | None = None) -> None:
         """Lets go of thread and connections, starts the source, waits for its first item.
 
-        Raises what the source raised before its first item.
+        `is_allowed` decides upon the request anew. Raises what the source raised before its first
+        item, and `ShuttingDown` if it was ended before that as the server stops.
         """
+        await self.live.open(is_allowed)
         await release()
         self.pump.start()
         if self.first_item_seconds is None:
             await self.pump.primed(conf.first_item_seconds, for_item=False)
         else:
             await self.pump.primed(self.first_item_seconds, for_item=True)
+        if self.live.ending is Ending.SHUTDOWN and not self.pump.items:
+            raise ShuttingDown
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         if not self.has_own_content:
@@ -216,9 +255,11 @@ class StreamResponse(StreamingHttpResponse):
     async def _async_chunks(self) -> AsyncGenerator[bytes, None]:
         try:
             if not self.pump.is_started:
+                await self.live.open()
                 await release()
             async for chunk in self.pump:
                 yield chunk
+            self.is_delivered = True
         finally:
             await self.aclose()
 
@@ -280,9 +321,21 @@ class StreamResponse(StreamingHttpResponse):
         else:
             yield from self._driven(lambda: iter(rows(self._source, given)()))
 
-    def _driven(self, begin: Callable[[], Iterator[Any]]) -> Iterator[bytes]:
-        encode = encoding(self._options.encode, self._to_item, in_thread=True)
-        return drive(begin, replace(self._options, encode=encode), self._fail)
+    def _driven(self, begin: Callable[[], Iterator[Any]]) -> Generator[bytes, None, None]:
+        live = self.live
+        encode = live.counted(encoding(self._options.encode, self._to_item, in_thread=True))
+        live.open_here()
+        try:
+            with closing(drive(begin, replace(self._options, encode=encode), self._fail)) as chunks:
+                for chunk in chunks:
+                    yield chunk
+                    if not live.goes_on(chunk):
+                        break
+            self.is_delivered = True
+        finally:
+            live.close_here(Ending.DONE if self.is_delivered else Ending.DISCONNECT)
+        if live.ending is not Ending.DONE and self._options.breaks_off:
+            raise BrokenOff("the stream was ended before its source")
 
     def _chunks_of_own_loop(self) -> Iterator[bytes]:
         """Runs the pump in a loop of this response, which stands still between two chunks."""
@@ -301,6 +354,7 @@ class StreamResponse(StreamingHttpResponse):
                 run(thread.__aexit__(None, None, None))
 
     def _fail(self, error: Exception) -> bytes:
+        self.live.ending = self.live.ending or Ending.ERROR
         record = async_to_sync(self._record)(error)
         self._log(error, error.__traceback__)
         return record

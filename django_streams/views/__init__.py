@@ -2,6 +2,7 @@
 
 from .body import BodyStreamMixin, body_stream, wants_body_stream
 from .file import FileStreamView
+from .lifetime import Revalidation
 from .mixins import (
     BytesMixin,
     CBORMixin,
@@ -32,6 +33,7 @@ __all__ = [
     "JSONSequenceMixin",
     "MessagePackMixin",
     "PostcardMixin",
+    "Revalidation",
     "StreamView",
     "TextMixin",
     "UploadView",
