@@ -89,9 +89,10 @@ class Conf:
         """Seconds that streams which cannot end cleanly have to come to their end by themselves
         when the server is being stopped; then they are broken off.
 
-        A second is what most people wait for a restart without asking what is wrong.
+        A half is little enough that a restart takes no time. It is for longer where exports matter,
+        and where whoever stops the server waits: Kubernetes does for 30 seconds.
         """
-        return seconds('STREAMS["SHUTDOWN_GRACE"]', self._get("SHUTDOWN_GRACE", 1)) or 0
+        return seconds('STREAMS["SHUTDOWN_GRACE"]', self._get("SHUTDOWN_GRACE", 0.5)) or 0
 
     @property
     def body_max_size(self) -> int | None:
