@@ -15,7 +15,6 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 import django
@@ -37,7 +36,6 @@ from django_streams.responses import FileStreamResponse, StreamResponse
 from django_streams.views import refusal, wants_body_stream
 
 from .exchange import EXCHANGE, Exchange
-from .revalidation import is_still_allowed
 from .sending import Sending, abort
 from .unread import answering, awaits_continue, leaves_body_unread, lend_csrf_token
 
@@ -187,7 +185,7 @@ class StreamingASGIHandler(ASGIHandler):
         if not isinstance(response, StreamResponse | FileStreamResponse):
             await super().send_response(response, send)
             return
-        deliver = _deliver if response.has_own_content else super().send_response
+        deliver: Any = _deliver if response.has_own_content else super().send_response
         try:
             async with _sending(response, send) as sending:
                 await deliver(response, sending)
@@ -205,7 +203,7 @@ class StreamingASGIHandler(ASGIHandler):
         try:
             response.live.admit()
             if response.has_own_content:
-                await response.start(partial(is_still_allowed, self, request))
+                await response.start()
             return response
         except asyncio.CancelledError:
             # Before Django's request_finished, which may need the thread that the source keeps.
@@ -241,7 +239,7 @@ def get_asgi_application(
     return StreamingASGIHandler(get_urlconf)
 
 
-async def _deliver(response: StreamResponse | FileStreamResponse, send: Send) -> None:
+async def _deliver(response: StreamResponse | FileStreamResponse, send: Sending) -> None:
     """Sends a stream as Django would, but no chunk in pieces, and with nothing in between.
 
     A reader of frames may rely on a message for each, and every layer costs as much as an event.
@@ -254,11 +252,7 @@ async def _deliver(response: StreamResponse | FileStreamResponse, send: Send) ->
     if isinstance(response, FileStreamResponse) and (message := response.only_message):
         await send(message)
         return
-
-    def write(chunk: bytes) -> Awaitable[None]:
-        return send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-    await response.pour(write)
+    await response.pour(send.write)
     await send({"type": "http.response.body"})
 
 

@@ -2,7 +2,8 @@
 
 from .file import FileStreamResponse
 from .options import DEFAULT, Default, default_error_item
-from .responses import EXCHANGE, EventStreamResponse, StreamResponse
+from .responses import EventStreamResponse, StreamResponse
+from .revalidation import EXCHANGE, Revalidation
 
 __all__ = [
     "DEFAULT",
@@ -10,6 +11,7 @@ __all__ = [
     "Default",
     "EventStreamResponse",
     "FileStreamResponse",
+    "Revalidation",
     "StreamResponse",
     "default_error_item",
 ]

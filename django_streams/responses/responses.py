@@ -69,13 +69,11 @@ from .options import (
     idle_seconds,
     terms_of,
 )
+from .revalidation import EXCHANGE, is_still_allowed
 
-__all__ = ["EXCHANGE", "EventStreamResponse", "StreamResponse"]
+__all__ = ["EventStreamResponse", "StreamResponse"]
 
 logger = logging.getLogger("django.request")
-
-EXCHANGE = "django_streams.exchange"
-"""The key of a request's scope under which our ASGI handler keeps what it knows of it."""
 
 DEFAULT_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """What a stream says to caches and proxies unless the view says something else: keep nothing,
@@ -96,8 +94,8 @@ class StreamResponse(StreamingHttpResponse):
     `filename`: what a browser saves the stream as; without a suffix it gets the format's.
     `max_duration`: seconds after which it is ended; None: never. `send_timeout`: seconds for which
     the client may take nothing. `revalidate`: seconds after which, again and again, the request is
-    decided upon anew, to end the stream if it does not get through (in our ASGI handler). `limits`:
-    how many streams of its kind there may be.
+    decided upon anew, to end the stream if it does not get through. `limits`: how many streams of
+    its kind there may be.
     `request`: the request, if at hand; it is needed to answer HEAD elsewhere than in our ASGI
     handler. `head`: bytes that come before the first item. Further arguments are those of Django's
     `HttpResponse`.
@@ -152,7 +150,13 @@ class StreamResponse(StreamingHttpResponse):
         )
         self.pump = Pump(self._open, self._options)
         terms = terms_of(request, max_duration, send_timeout, revalidate, limits)
-        self.live = LiveStream(request, self.pump, terms, ends_cleanly=not self.format.breaks_off)
+        self.live = LiveStream(
+            request,
+            self.pump,
+            terms,
+            ends_cleanly=not self.format.breaks_off,
+            is_allowed=is_still_allowed,
+        )
         self._body: AsyncIterator[bytes] | Iterator[bytes]
         self._body = self._async_chunks() if _is_served_async(request) else self._sync_chunks()
         kwargs.setdefault("content_type", self.format.content_type)
@@ -220,13 +224,13 @@ class StreamResponse(StreamingHttpResponse):
 
     # Iterated on an event loop.
 
-    async def start(self, is_allowed: Callable[[], Awaitable[bool]] | None = None) -> None:
+    async def start(self) -> None:
         """Lets go of thread and connections, starts the source, waits for its first item.
 
-        `is_allowed` decides upon the request anew. Raises what the source raised before its first
-        item, and `ShuttingDown` if it was ended before that as the server stops.
+        Raises what the source raised before its first item, and `ShuttingDown` if it was ended
+        before that as the server stops.
         """
-        await self.live.open(is_allowed)
+        await self.live.open()
         await release()
         self.pump.start()
         if self.first_item_seconds is None:

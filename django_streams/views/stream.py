@@ -23,6 +23,7 @@ from django_streams.responses import (
     DEFAULT,
     Default,
     EventStreamResponse,
+    Revalidation,
     StreamResponse,
     default_error_item,
 )
@@ -163,7 +164,7 @@ class StreamView(LifetimeMixin, View):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Builds the response; starts nothing."""
-        revalidation = getattr(request, "revalidation", None)
+        revalidation: Revalidation | None = getattr(request, "revalidation", None)
         if revalidation is not None:
             revalidation.has_passed = True
             return HttpResponse(status=204)
