@@ -19,9 +19,8 @@ REVALIDATE = 0.5
 
 @receiver(stream_finished)
 def note_ending(sender, stream, **kwargs):
-    name = stream.request.resolver_match.kwargs.get("name")
-    if name:
-        journal.note(name, f"ended: {stream.ending}")
+    if getattr(sender, "__module__", "") == __name__:
+        journal.note(stream.request.resolver_match.kwargs["name"], f"ended: {stream.ending}")
 
 
 def log_out(request):
