@@ -26,12 +26,15 @@ from django.views import View
 
 from .asgi import StreamingASGIHandler
 from .body import LIMITS, check_limit
-from .conf import conf, seconds
+from .conf import amount, conf, seconds
 from .formats import Format, is_choice
 from .responses import Default
 from .views import BodyStreamMixin, CSVMixin, FileStreamView, StreamView, wants_body_stream
 
 __all__ = ["check_server", "check_settings", "check_views"]
+
+_TIMES = ("heartbeat", "first_item_seconds", "max_duration", "revalidate", "send_timeout")
+_COUNTS = ("max_streams", "max_streams_per_user", "max_streams_per_address")
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
@@ -119,13 +122,18 @@ def _faults_of_stream(view: type[StreamView], options: dict[str, Any]) -> Iterat
     ours = [CSVMixin.get_format, *(getattr(StreamView, hook) for hook in hooks)]
     if all(getattr(view, hook) in ours for hook in hooks):
         yield from _misfits(name, chosen, attribute("item_type"))
-    for option in ("heartbeat", "first_item_seconds"):
-        value = attribute(option)
-        if not isinstance(value, Default | property):
-            try:
-                seconds(f"{name}.{option}", value, optional=True)
-            except ImproperlyConfigured as error:
-                yield str(error)
+    for check, names in ((seconds, _TIMES), (_counted, _COUNTS)):
+        for option in names:
+            value = attribute(option)
+            if not isinstance(value, Default | property):
+                try:
+                    check(f"{name}.{option}", value, optional=True)
+                except ImproperlyConfigured as error:
+                    yield str(error)
+
+
+def _counted(name: str, value: Any, *, optional: bool) -> int | None:
+    return amount(name, value, unit="streams", optional=optional)
 
 
 def _faults_of_files(

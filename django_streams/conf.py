@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -19,12 +20,16 @@ __all__ = ["Conf", "amount", "conf", "seconds"]
 
 
 def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:
-    """Returns a positive number of seconds; raises `ImproperlyConfigured` for anything else."""
+    """Returns a positive number of seconds; raises `ImproperlyConfigured` for anything else.
+
+    A `timedelta` will do, too.
+    """
     if value is None and optional:
         return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and value > 0:
-        return float(value)
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    if is_number and math.isfinite(number) and number > 0:
+        return float(number)
     raise ImproperlyConfigured(
         f"{name} is {value!r}; it takes a positive number of seconds"
         + (", or None." if optional else ".")

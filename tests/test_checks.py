@@ -50,6 +50,14 @@ class OneFormat(Right):
     formats = JSONL
 
 
+class WrongDuration(Right):
+    max_duration = -1
+
+
+class WrongCount(Right):
+    max_streams = 0
+
+
 class WrongHeartbeat(EventStreamView):
     heartbeat = 0
 
@@ -127,6 +135,8 @@ def test_a_project_without_faults_has_no_messages():
         (NoFormats, "NoFormats.formats is []; it takes a tuple or list of Format, or None"),
         (OneFormat, "OneFormat.formats is Format("),
         (WrongHeartbeat, "WrongHeartbeat.heartbeat is 0; it takes a positive number of seconds"),
+        (WrongDuration, "WrongDuration.max_duration is -1; it takes a positive number of seconds"),
+        (WrongCount, "WrongCount.max_streams is 0; it takes a positive whole number of streams"),
         (WrongSeconds, "WrongSeconds.first_item_seconds is 'long'"),
         (WrongLimit, "WrongLimit.max_size is '1 GiB'; it takes a positive whole number of bytes"),
         (NoIdleSeconds, "NoIdleSeconds.idle_seconds is 0; it takes a positive number of seconds"),

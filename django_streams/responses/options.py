@@ -101,16 +101,11 @@ def terms_of(
     if isinstance(revalidate, Default):
         revalidate = conf.revalidate if _has_looked_at_user(request) else None
     return Terms(
-        max_duration=_seconds("max_duration", max_duration),
-        send_timeout=_seconds("send_timeout", send_timeout),
-        revalidate=_seconds("revalidate", revalidate),
+        max_duration=seconds("max_duration", max_duration, optional=True),
+        send_timeout=seconds("send_timeout", send_timeout, optional=True),
+        revalidate=seconds("revalidate", revalidate, optional=True),
         limits=limits,
     )
-
-
-def _seconds(name: str, value: Seconds) -> float | None:
-    total = value.total_seconds() if isinstance(value, timedelta) else value
-    return seconds(name, total, optional=True)
 
 
 def _has_looked_at_user(request: HttpRequest | None) -> bool:
