@@ -232,6 +232,8 @@ class StreamResponse(StreamingHttpResponse):
         """
         await self.live.open()
         await release()
+        if self.live.ending is not None:  # While somebody was told that it begins.
+            raise ShuttingDown
         self.pump.start()
         if self.first_item_seconds is None:
             await self.pump.primed(conf.first_item_seconds, for_item=False)
@@ -261,6 +263,8 @@ class StreamResponse(StreamingHttpResponse):
             if not self.pump.is_started:
                 await self.live.open()
                 await release()
+            if self.live.ending is not None:
+                raise BrokenOff("the stream was ended before it began")
             async for chunk in self.pump:
                 yield chunk
             self.is_delivered = True
