@@ -22,7 +22,7 @@ from asgiref.sync import sync_to_async
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.exception import response_for_exception
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.datastructures import MultiValueDict
 from django.utils.log import log_response
@@ -32,7 +32,7 @@ from django_streams.conf import conf
 from django_streams.exceptions import BrokenOff, NoContent, StreamError
 from django_streams.lifetime import Ending, shutdown
 from django_streams.release import release
-from django_streams.responses import FileStreamResponse, StreamResponse
+from django_streams.responses import FileStreamResponse, StreamResponse, no_content
 from django_streams.views import refusal, wants_body_stream
 
 from .exchange import EXCHANGE, Exchange
@@ -211,7 +211,7 @@ class StreamingASGIHandler(ASGIHandler):
             raise
         except NoContent:
             response.is_delivered = True
-            answer = _no_content(response)
+            answer = no_content(response)
         except Exception as error:  # noqa: BLE001 - Django reports it, as it does a view's.
             if isinstance(error, StreamError) and error.is_clients:
                 answer = refusal(error)
@@ -294,16 +294,6 @@ def _refuse_to_start_for_nobody(exchange: Exchange) -> None:
     task = asyncio.current_task()
     if exchange.is_over or (task is not None and task.cancelling()):
         raise asyncio.CancelledError
-
-
-def _no_content(response: StreamResponse) -> HttpResponse:
-    """Returns 204 with the headers and cookies that view and middleware have set."""
-    answer = HttpResponse(status=204)
-    del answer["Content-Type"]
-    for name, value in response.items():
-        if name != "Content-Type":
-            answer[name] = value
-    return answer
 
 
 async def _live(receive: Receive, send: Send) -> None:

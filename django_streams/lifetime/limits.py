@@ -24,8 +24,8 @@ class Places:
     """Counts the streams that are open, by key. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        # A response that was dropped gives its place back when the garbage collector finds it, which
-        # may be at any time: in the middle of `take()`, too.
+        # A response that was dropped gives its place back when the garbage collector finds it:
+        # at any time, and in the middle of `take()`, too.
         self._lock = threading.RLock()
         self._taken: Counter[Hashable] = Counter()
 

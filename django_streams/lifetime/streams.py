@@ -233,7 +233,9 @@ class LiveStream:
         if not self._began_at or self._ended_at:
             return False
         self._ended_at = monotonic()
-        self.ending = self.ending or (Ending.ERROR if self._has_failed else otherwise)
+        if self._pump.failure is not None:
+            self.fail(self._pump.failure)
+        self.ending = self.ending or otherwise
         self.leave()
         shutdown.remove(self)
         if _current.get() is self:
@@ -249,11 +251,6 @@ class LiveStream:
             self.seconds,
         )
         return True
-
-    @property
-    def _has_failed(self) -> bool:
-        failure = self._pump.failure
-        return failure is not None and not isinstance(failure, NoContent)
 
     def __del__(self) -> None:
         self.leave()  # A middleware has raised, and nobody has closed the response.
@@ -271,6 +268,11 @@ class LiveStream:
             sums.seconds += self.seconds
 
     # Ended before its source does.
+
+    def fail(self, error: Exception) -> None:
+        """Takes note of what the source raised."""
+        ending = Ending.DONE if isinstance(error, NoContent) else Ending.ERROR
+        self.ending = self.ending or ending
 
     def end(self, ending: Ending) -> None:
         """Ends it, in its loop: cleanly if its format allows that, else broken off."""

@@ -1,6 +1,7 @@
 """What a view returns: a source, a format and options, and nothing started."""
 
 from .file import FileStreamResponse
+from .no_content import no_content
 from .options import DEFAULT, Default, default_error_item
 from .responses import EventStreamResponse, StreamResponse
 from .revalidation import EXCHANGE, Revalidation
@@ -14,4 +15,5 @@ __all__ = [
     "Revalidation",
     "StreamResponse",
     "default_error_item",
+    "no_content",
 ]

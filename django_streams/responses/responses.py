@@ -16,7 +16,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Generator,
     Iterator,
     Sequence,
 )
@@ -24,6 +23,7 @@ from contextlib import aclosing, closing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Self
 
@@ -109,6 +109,7 @@ class StreamResponse(StreamingHttpResponse):
     exchange: Any = None
     """What our ASGI handler keeps of the request and its answer."""
     _handler_class: Any = None
+    _is_primed = False
 
     def __init__(
         self,
@@ -317,52 +318,87 @@ class StreamResponse(StreamingHttpResponse):
             self.streaming_content = self._body = self._sync_chunks()
         return super().__iter__()
 
+    def prime(self) -> None:
+        """Starts the source in this thread and waits for its first item: `start()` without a loop.
+
+        Raises what the source raised before its first item. A plain source that blocks is waited
+        for as long as it takes: nobody can interrupt it.
+        """
+        self._is_primed = True
+        chunks = iter(self)
+        first = next(chunks, b"")
+        self.streaming_content = self._body = chain((first,), chunks)
+
     def _sync_chunks(self) -> Iterator[bytes]:
+        """Yields the chunks, the first of them empty if the headers leave before an item.
+
+        What fails before the first chunk is raised, not told in the stream: no byte has left, and
+        the server can answer 500, or our handler as the error says.
+        """
         given = self._source
         try:
             self._source = opened_here(given)
-        except Exception as error:  # noqa: BLE001 - It is reported, and told in the stream.
-            yield from self._driven(_raising(error))
-            return
-        if is_async(self._source):
-            yield from self._chunks_of_own_loop()
-        else:
-            yield from self._driven(lambda: iter(rows(self._source, given)()))
+            if is_async(self._source):
+                yield from self._chunks_of_own_loop()
+            else:
+                yield from self._chunks_of_thread(rows(self._source, given))
+        except BrokenOff:
+            raise
+        except Exception as error:
+            if self._is_primed:
+                raise
+            self._log(error, error.__traceback__)
+            raise BrokenOff(f"the source raised {type(error).__name__} at its start") from error
 
-    def _driven(self, begin: Callable[[], Iterator[Any]]) -> Generator[bytes, None, None]:
+    def _chunks_of_thread(self, begin: Callable[[], Iterator[Any]]) -> Iterator[bytes]:
+        """Iterates a plain source where the response is iterated."""
         live = self.live
         encode = live.counted(encoding(self._options.encode, self._to_item, in_thread=True))
+        options = replace(self._options, encode=encode)
+        has_begun = self.first_item_seconds is None
+
+        def fail(error: Exception) -> bytes:
+            live.fail(error)
+            if not has_begun:
+                raise error
+            return self._fail(error)
+
         live.open_here()
         try:
-            with closing(drive(begin, replace(self._options, encode=encode), self._fail)) as chunks:
-                for chunk in chunks:
+            with closing(drive(begin, options, fail)) as chunks:
+                first = [b""] if has_begun else list(islice(chunks, 2 if options.head else 1))
+                has_begun = True
+                for chunk in chain(first, chunks):
                     yield chunk
                     if not live.goes_on(chunk):
                         break
             self.is_delivered = True
         finally:
             live.close_here(Ending.DONE if self.is_delivered else Ending.DISCONNECT)
-        if live.ending is not Ending.DONE and self._options.breaks_off:
+        if live.ending is not Ending.DONE and options.breaks_off:
             raise BrokenOff("the stream was ended before its source")
 
     def _chunks_of_own_loop(self) -> Iterator[bytes]:
         """Runs the pump in a loop of this response, which stands still between two chunks."""
         context = contextvars.copy_context()
         thread: Any = ThreadSensitiveContext()
-        chunks = self._async_chunks()
         with asyncio.Runner() as runner:
             run = partial(runner.run, context=context)
             run(thread.__aenter__())
             try:
+                run(self.start())
+                chunks: Any = aiter(self.pump)
+                if not chunks.size:
+                    yield b""
                 while (chunk := run(_next(chunks))) is not None:
                     yield chunk
+                self.is_delivered = True
             finally:
-                run(chunks.aclose())
+                run(self.aclose())
                 run(release())
                 run(thread.__aexit__(None, None, None))
 
     def _fail(self, error: Exception) -> bytes:
-        self.live.ending = self.live.ending or Ending.ERROR
         record = async_to_sync(self._record)(error)
         self._log(error, error.__traceback__)
         return record
@@ -404,13 +440,6 @@ def _is_served_async(request: HttpRequest | None) -> bool:
     except RuntimeError:
         loop: Any = getattr(SyncToAsync.threadlocal, "main_event_loop", None)
         return loop is not None and bool(loop.is_running())
-
-
-def _raising(error: Exception) -> Callable[[], Iterator[Any]]:
-    def begin() -> Iterator[Any]:
-        raise error
-
-    return begin
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -2,7 +2,7 @@ from django.urls import include, path
 
 from django_streams import JSONL, MSGPACK, TEXT, EventStreamView
 
-from . import body_views, file_views, lifetime_views, views
+from . import body_views, file_views, lifetime_views, told_views, views
 from .body_views import IDLE_SECONDS, MAX_SIZE
 
 
@@ -51,6 +51,11 @@ routes = [
     path("beating/<name>/", views.Silent.as_view(heartbeat=1)),
     path("delegating/<name>/", views.Delegating.as_view()),
     path("private/<name>/", views.Private.as_view()),
+    # Told by files.
+    path("told/<kind>/<how>/<name>/", told_views.ToldLines.as_view()),
+    path("told-events/<kind>/<how>/<name>/", told_views.ToldEvents.as_view()),
+    path("idle/<name>/", told_views.Idle.as_view()),
+    path("where/<kind>/<name>/", told_views.Where.as_view()),
     # Bodies.
     path("running/", body_views.running),
     path("reads/<name>/", body_views.Reads.as_view()),
