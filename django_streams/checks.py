@@ -36,6 +36,9 @@ __all__ = ["check_server", "check_settings", "check_views"]
 _TIMES = ("heartbeat", "first_item_seconds", "max_duration", "revalidate", "send_timeout")
 _COUNTS = ("max_streams", "max_streams_per_user", "max_streams_per_address")
 
+SHOWN_VIEWS = 3
+"""Of the views that a message is about: enough to know what is meant."""
+
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
     """streams.E001: the settings."""
@@ -63,14 +66,7 @@ def check_server(**kwargs: Any) -> list[CheckMessage]:
     if not _streaming_views():
         return []
     if not getattr(settings, "ASGI_APPLICATION", None):
-        return [
-            Warning(
-                "Streaming views are routed, but ASGI_APPLICATION is not set: under WSGI each open "
-                "stream keeps a worker thread to itself.",
-                hint='Set ASGI_APPLICATION = "yourproject.asgi.application" and serve that.',
-                id="streams.W002",
-            )
-        ]
+        return [_only_wsgi()] if settings.WSGI_APPLICATION else []
     if _is_ours(settings.ASGI_APPLICATION):
         return []
     return [
@@ -82,6 +78,26 @@ def check_server(**kwargs: Any) -> list[CheckMessage]:
             id="streams.W001",
         )
     ]
+
+
+def _only_wsgi() -> CheckMessage:
+    names = sorted({_name_of(view) for view in _streaming_views()})
+    shown = ", ".join(names[:SHOWN_VIEWS]) + (", ..." if len(names) > SHOWN_VIEWS else "")
+    return Warning(
+        f"Streaming views are routed ({shown}), but the project is only set up for WSGI: there "
+        "each open stream keeps a thread of the server to itself, or a process of a server "
+        "without threads.",
+        hint='Set ASGI_APPLICATION = "yourproject.asgi.application" and serve that; or, if streams '
+        "are short and few, give the server a thread for each (gunicorn --threads 50) and silence "
+        "this by SILENCED_SYSTEM_CHECKS.",
+        id="streams.W002",
+    )
+
+
+def _name_of(callback: Any) -> str:
+    view = getattr(callback, "view_class", callback)
+    name: str = getattr(view, "__qualname__", type(view).__qualname__)  # A partial has none.
+    return name
 
 
 def _faults(callback: Any) -> Iterator[str]:
