@@ -87,6 +87,7 @@ def headed(request):
     response = StreamResponse(nothing)
     response["X-Trace"] = "7"
     response.set_cookie("seen", "yes")
+    response._resource_closers.append(lambda: closed.append("response"))
     return response
 
 
@@ -186,11 +187,12 @@ def test_a_source_that_has_nothing_to_say_answers_204(name):
     assert "Content-Type" not in headers
 
 
-def test_204_keeps_headers_and_cookies():
+def test_204_keeps_headers_cookies_and_what_is_to_be_closed():
     status, headers, body = ask("nothing")
     body.close()
+    assert closed == ["response"]
     assert (status, headers["X-Trace"]) == (204, "7")
-    assert headers["Set-Cookie"].startswith("seen=yes")
+    assert headers["Set-Cookie"].strip().startswith("seen=yes")
 
 
 def test_what_fails_after_the_headers_of_an_event_stream_is_told_in_it():
@@ -213,7 +215,7 @@ def test_head_runs_no_source():
         assert status == 200
         if name != "ordinary":  # Django leaves that to the server.
             assert read(body) == b""
-    assert closed == []
+    assert closed == ["response"]
 
 
 def upper(get_response):

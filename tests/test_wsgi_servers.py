@@ -91,7 +91,9 @@ def test_head_runs_no_source(server, source, name):
 
 def tell(server, name, n):
     """Lets the source of the stream go on after its item n."""
-    (server.database.parent / "told" / f"{name}.{n}").touch()
+    folder = server.database.parent / "told"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.{n}").touch()
 
 
 def log_of(server, name):
@@ -163,12 +165,17 @@ def test_a_heartbeat_notices_that_the_client_of_an_idle_stream_has_left(any_serv
 
 
 @pytest.mark.parametrize("prefix", ["", "/django"], ids=["ours", "django's"])
-def test_the_headers_of_an_event_stream_leave_before_its_first_event(server, prefix, name):
-    with server.open(f"{prefix}/late/event-stream/{name}/") as stream:
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_headers_of_an_event_stream_leave_before_its_first_event(
+    any_server, prefix, kind, name
+):
+    with any_server.open(f"{prefix}/told-events/{kind}/late/{name}/") as stream:
         assert stream.response.status_code == 200
-        assert server.time_of("begun", name)
-        server.signal(name)
-        assert stream.read_all() == FIRST["event-stream"]
+        assert stream.response.headers["Content-Type"] == "text/event-stream"
+        for n in (0, 1, 2, 3):
+            tell(any_server, name, n)
+        assert stream.read_all() == b"data: 1\n\ndata: 2\n\ndata: 3\n\n"
+    assert_closed(any_server, name)
 
 
 # Before the first item.

@@ -387,9 +387,7 @@ class StreamResponse(StreamingHttpResponse):
             run(thread.__aenter__())
             try:
                 run(self.start())
-                chunks: Any = aiter(self.pump)
-                if not chunks.size:
-                    yield b""
+                chunks = aiter(self.pump)
                 while (chunk := run(_next(chunks))) is not None:
                     yield chunk
                 self.is_delivered = True

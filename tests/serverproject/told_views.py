@@ -59,8 +59,13 @@ async def arrives(name, n):
 
 
 async def count(name, how):
-    """Yields one number after the other; `how`: "told", "failing" after two, "on-and-on"."""
+    """Yields one number after the other.
+
+    `how`: "told"; "late", which waits before the first, too; "failing" after two; "on-and-on".
+    """
     with logged(name):
+        if how == "late":
+            await arrives(name, 0)
         for n in range(1, FOREVER if how == "on-and-on" else ITEMS + 1):
             yield n
             await (asyncio.sleep(PACE) if how == "on-and-on" else arrives(name, n))
@@ -70,6 +75,8 @@ async def count(name, how):
 
 def count_plainly(name, how):
     with logged(name):
+        if how == "late":
+            wait(name, 0)
         for n in range(1, FOREVER if how == "on-and-on" else ITEMS + 1):
             yield n
             if how == "on-and-on":
@@ -134,7 +141,7 @@ class ToldLines(Told, StreamView):
 
 
 class ToldEvents(Told, EventStreamView):
-    pass
+    heartbeat = None
 
 
 class Idle(EventStreamView):
