@@ -33,10 +33,17 @@ def nothing_closed():
 async def numbers():
     try:
         yield 1
-        await asyncio.sleep(0.001)  # Until then somebody has to read on.
         yield 2
     finally:
         closed.append("async")
+
+
+async def paused():
+    try:
+        yield 1
+        await asyncio.Event().wait()
+    finally:
+        closed.append("paused")
 
 
 def plain_numbers():
@@ -93,6 +100,7 @@ def headed(request):
 
 SOURCES = {
     "async": lambda request: StreamResponse(numbers(), format=JSONL),
+    "paused": lambda request: StreamResponse(paused(), format=JSONL),
     "plain": lambda request: StreamResponse(plain_numbers(), format=JSONL),
     "array": lambda request: StreamResponse(plain_numbers(), format=JSON_ARRAY),
     "empty": lambda request: StreamResponse([], format=JSON_ARRAY),
@@ -149,7 +157,7 @@ def test_a_response_is_whole(name, content):
     assert (status, read(body)) == (200, content)
 
 
-@pytest.mark.parametrize("name", ["async", "plain"])
+@pytest.mark.parametrize("name", ["paused", "plain"])
 def test_a_response_that_is_closed_before_it_is_read_closes_its_source(name):
     _, _, body = ask(name)
     assert closed == []
