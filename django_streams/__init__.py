@@ -18,8 +18,10 @@ from .exceptions import (
     NotAcceptable,
     PartTooLarge,
     RequestTimeout,
+    ShuttingDown,
     StreamError,
     TooManyParts,
+    TooManyStreams,
     TruncatedStream,
     UnsupportedBody,
 )
@@ -43,6 +45,7 @@ from .formats import (
     decode,
     find_format,
 )
+from .lifetime import Ending, Limit, LiveStream, open_streams, shutting_down
 from .postcard import (
     F32,
     F64,
@@ -59,6 +62,7 @@ from .postcard import (
     Char,
 )
 from .responses import EventStreamResponse, FileStreamResponse, StreamResponse
+from .signals import stream_finished, stream_started
 from .sources import Spawn
 from .views import (
     BodyStreamMixin,
@@ -122,6 +126,7 @@ __all__ = [
     "DecodeError",
     "DioxusMixin",
     "EncodeError",
+    "Ending",
     "Event",
     "EventParser",
     "EventStreamResponse",
@@ -134,6 +139,8 @@ __all__ = [
     "JSONArrayMixin",
     "JSONLinesMixin",
     "JSONSequenceMixin",
+    "Limit",
+    "LiveStream",
     "MalformedBody",
     "MessageEvent",
     "MessagePackMixin",
@@ -144,12 +151,14 @@ __all__ = [
     "PostcardMixin",
     "RequestTimeout",
     "Saved",
+    "ShuttingDown",
     "Spawn",
     "StreamError",
     "StreamResponse",
     "StreamView",
     "TextMixin",
     "TooManyParts",
+    "TooManyStreams",
     "TruncatedStream",
     "UnsupportedBody",
     "UploadView",
@@ -157,4 +166,8 @@ __all__ = [
     "body_stream",
     "decode",
     "find_format",
+    "open_streams",
+    "shutting_down",
+    "stream_finished",
+    "stream_started",
 ]

@@ -44,11 +44,14 @@ class Buffer:
         "is_closed",
         "is_finished",
         "size",
+        "taken",
     )
 
     def __init__(self, capacity: int = CAPACITY, *, joins: bool = True) -> None:
         self.capacity = capacity
         self.size = 0
+        self.taken = 0
+        """Bytes that the reader has been given."""
         self.is_finished = False
         self.is_closed = False
         self._beat = b""
@@ -150,6 +153,7 @@ class Buffer:
         else:
             taken = chunks.pop(0)
             self.size -= len(taken)
+        self.taken += len(taken)
         self._has_begun = True
         if self._timer is not None:
             self._idle_since = self._loop.time()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -19,12 +20,16 @@ __all__ = ["Conf", "amount", "conf", "seconds"]
 
 
 def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:
-    """Returns a positive number of seconds; raises `ImproperlyConfigured` for anything else."""
+    """Returns a positive number of seconds; raises `ImproperlyConfigured` for anything else.
+
+    A `timedelta` will do, too.
+    """
     if value is None and optional:
         return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and value > 0:
-        return float(value)
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    if is_number and math.isfinite(number) and number > 0:
+        return float(number)
     raise ImproperlyConfigured(
         f"{name} is {value!r}; it takes a positive number of seconds"
         + (", or None." if optional else ".")
@@ -64,6 +69,35 @@ class Conf:
         """
         value = seconds('STREAMS["FIRST_ITEM_SECONDS"]', self._get("FIRST_ITEM_SECONDS", 15))
         return value if value is not None else 15
+
+    @property
+    def send_timeout(self) -> float | None:
+        """Seconds for which a client may take nothing of what is sent to it; None: any time.
+
+        60 is what proxies use. What stands in the buffers of system and server counts as taken.
+        """
+        value = self._get("SEND_TIMEOUT", 60)
+        return seconds('STREAMS["SEND_TIMEOUT"]', value, optional=True)
+
+    @property
+    def revalidate(self) -> float | None:
+        """Seconds after which, again and again, the request of an event stream of a logged-in user
+        is decided upon anew; None: never.
+
+        A minute is how long a logout, or a permission that was taken away, may go unnoticed.
+        """
+        value = self._get("REVALIDATE", 60)
+        return seconds('STREAMS["REVALIDATE"]', value, optional=True)
+
+    @property
+    def shutdown_grace(self) -> float:
+        """Seconds that streams which cannot end cleanly have to come to their end by themselves
+        when the server is being stopped; then they are broken off.
+
+        A half is little enough that a restart takes no time. It is for longer where exports matter,
+        and where whoever stops the server waits: Kubernetes does for 30 seconds.
+        """
+        return seconds('STREAMS["SHUTDOWN_GRACE"]', self._get("SHUTDOWN_GRACE", 0.5)) or 0
 
     @property
     def body_max_size(self) -> int | None:

@@ -25,8 +25,10 @@ __all__ = [
     "NotAcceptable",
     "PartTooLarge",
     "RequestTimeout",
+    "ShuttingDown",
     "StreamError",
     "TooManyParts",
+    "TooManyStreams",
     "TruncatedStream",
     "UnsupportedBody",
 ]
@@ -119,6 +121,26 @@ class UnsupportedBody(StreamError):
         super().__init__(message)
         accepted = {"Accept": accept, "Accept-Encoding": accept_encoding}
         self.headers = {name: value for name, value in accepted.items() if value}
+
+
+class TooManyStreams(StreamError):
+    """As many streams are open already as the view allows (RFC 6585 4)."""
+
+    status = 429
+    headers = MappingProxyType({"Retry-After": "10"})
+
+    def __init__(self) -> None:
+        super().__init__("too many streams are open already")
+
+
+class ShuttingDown(StreamError):
+    """The server is being stopped, and begins no stream any more (RFC 9110 15.6.4)."""
+
+    status = 503
+    headers = MappingProxyType({"Retry-After": "1"})
+
+    def __init__(self) -> None:
+        super().__init__("the server is about to stop")
 
 
 class ClientDisconnected(StreamError):

@@ -250,6 +250,8 @@ class ThreadFeed:
     ) -> None:
         self._begin = begin
         self._joins_chunks = joins_chunks
+        self.items = 0
+        """How many items the source has made."""
         self._asynchronous: asyncio.Task[Any] | None = None  # An async to_item() that runs.
         if to_item is not None and is_coroutine_function(to_item):
             to_item = partial(self._followed, to_item)
@@ -341,6 +343,7 @@ class ThreadFeed:
         with self._lock:
             is_first = not self._chunks
             self._chunks.append(chunk)
+            self.items += 1
         if is_first:
             self._loop.call_soon_threadsafe(self._news.set)
 

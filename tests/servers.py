@@ -59,6 +59,8 @@ COMMANDS = {
     "hypercorn": f"hypercorn {ASGI} --bind {HOST}:PORT",
     "daphne": f"daphne {ASGI} --bind {HOST} --port PORT --verbosity 0",
     "gunicorn": f"gunicorn {WSGI} --bind {HOST}:PORT --config {GUNICORN}",
+    "gunicorn-sync": f"gunicorn {WSGI} --bind {HOST}:PORT --config {GUNICORN}"
+    " --worker-class sync --threads 1 --workers 2",
     "wsgiref": "tests.serverproject.serve_wsgiref PORT",
 }
 """How each server is started, as `python -m ...`."""
@@ -70,8 +72,9 @@ WSGI_SERVERS = ("gunicorn", "wsgiref")
 class Server:
     """One server process and all that it has started."""
 
-    def __init__(self, name, directory, environment):
+    def __init__(self, name, directory, environment, *options):
         self.name = name
+        self._options = options
         self.log = directory / f"{name}.log"
         self.database = Path(environment["SERVERPROJECT_DATABASE"])
         self.media = directory / "media"
@@ -93,7 +96,7 @@ class Server:
     def start(self):
         for _ in range(3):  # The port was free when it was asked for: somebody else may be faster.
             self.port = free_port()
-            command = [sys.executable, "-m", *COMMANDS[self.name].split()]
+            command = [sys.executable, "-m", *COMMANDS[self.name].split(), *self._options]
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
                     [part.replace("PORT", str(self.port)) for part in command],
@@ -113,6 +116,14 @@ class Server:
         self._client.close()
         if self._process is not None:
             self._end_processes()
+
+    def terminate(self):
+        """Sends SIGTERM, as an operator does."""
+        self._process.terminate()
+
+    def ended(self):
+        """Returns the exit status of the process; waits for it."""
+        return self._process.wait(PATIENCE)
 
     def _answers(self):
         """Waits until the server answers; returns whether it does."""
@@ -360,6 +371,19 @@ def running(request, name):
         with server.log.open("rb") as log:
             log.seek(before)
             print(log.read().decode(errors="replace"))  # noqa: T201
+
+
+@contextmanager
+def started(request, name, *options):
+    """Gives a test a server of its own, with further options, which it may stop."""
+    directory = request.getfixturevalue("tmp_path_factory").mktemp(name)
+    server = Server(name, directory, _environment(directory), *options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        print(server.log.read_text(errors="replace"))  # noqa: T201
 
 
 def _server(request, name):

@@ -28,6 +28,7 @@ def test_the_public_names_are_these():
         "DioxusMixin",
         "EVENT_STREAM",
         "EncodeError",
+        "Ending",
         "Event",
         "EventParser",
         "EventStreamResponse",
@@ -51,6 +52,8 @@ def test_the_public_names_are_these():
         "JSONSequenceMixin",
         "JSON_ARRAY",
         "JSON_SEQ",
+        "Limit",
+        "LiveStream",
         "MSGPACK",
         "MalformedBody",
         "MessageEvent",
@@ -62,6 +65,7 @@ def test_the_public_names_are_these():
         "PostcardMixin",
         "RequestTimeout",
         "Saved",
+        "ShuttingDown",
         "Spawn",
         "StreamError",
         "StreamResponse",
@@ -69,6 +73,7 @@ def test_the_public_names_are_these():
         "TEXT",
         "TextMixin",
         "TooManyParts",
+        "TooManyStreams",
         "TruncatedStream",
         "U128",
         "U16",
@@ -81,6 +86,10 @@ def test_the_public_names_are_these():
         "body_stream",
         "decode",
         "find_format",
+        "open_streams",
+        "shutting_down",
+        "stream_finished",
+        "stream_started",
     ]
 
 

@@ -704,3 +704,115 @@ def test_closing_the_iteration_closes_the_source():
     next(chunks)
     chunks.close()
     assert closed == [True]
+
+
+# Ended from outside.
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+async def test_a_stream_that_is_ended_delivers_what_is_there(witness, is_clean):
+    pump = await primed(witness.waiting(b"1", b"2"), tail=b"]")
+    pump.end(is_clean=is_clean)
+    pump.end(is_clean=not is_clean)  # The first one counts.
+    chunks = []
+    with contextlib.nullcontext() if is_clean else pytest.raises(BrokenOff):
+        async for chunk in pump:
+            chunks.append(chunk)
+    assert b"".join(chunks) == b"12"
+    assert await pump.aclose()
+    assert witness.is_closed
+    assert not witness.reported
+
+
+async def test_a_stream_that_waits_for_its_client_can_be_ended(witness):
+    pump = await primed(witness.endless(), capacity=1000)
+    pump.end(is_clean=True)
+    assert b"".join([chunk async for chunk in pump]) == b"x" * 1000
+    assert await pump.aclose()
+    assert witness.is_closed
+
+
+async def test_the_end_interrupts_a_source_once():
+    steps = []
+
+    async def source():
+        try:
+            yield b"1"
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            steps.append("closed")
+
+    pump = await primed(source())
+    assert await anext(aiter(pump)) == b"1"
+    pump.end(is_clean=True)
+    assert await pump.aclose()
+    assert steps == ["closed"]
+
+
+async def test_a_producer_that_pushes_hears_that_its_stream_was_ended(witness):
+    heard = []
+
+    async def produce(send):
+        await send(b"1")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            with pytest.raises(ClientDisconnected):
+                await send(b"2")
+            heard.append("ended")
+            raise
+
+    pump = await primed(Spawn(produce), report=witness.report)
+    pump.end(is_clean=False)
+    with pytest.raises(BrokenOff):
+        await drain(pump)
+    assert await pump.aclose()
+    assert heard == ["ended"]
+    assert not witness.reported
+
+
+async def test_ending_what_has_ended_does_nothing():
+    pump = await primed(once(b"1"))
+    assert b"".join([chunk async for chunk in pump]) == b"1"
+    pump.end(is_clean=False)
+    assert await pump.aclose()
+
+
+# What is counted.
+
+
+async def once(*items):
+    for item in items:
+        yield item
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 17, 1000])
+async def test_items_and_bytes_are_counted(count):
+    sources = [
+        once(*[b"123"] * count),
+        [b"123"] * count,
+        Spawn(lambda send: pushed(send, count)),
+    ]
+    for source in sources:
+        pump = await primed(source, head=b"[", tail=b"]", capacity=500)
+        await drain(pump)
+        assert (pump.items, pump.bytes_taken) == (count, 3 * count + 2)
+        assert pump.failure is None
+
+
+async def pushed(send, count):
+    for _ in range(count):
+        await send(b"123")
+
+
+async def test_items_before_a_failure_are_counted(witness):
+    async def failing():
+        for _ in range(10):
+            yield b"1"
+        raise LookupError
+
+    pump = await primed(failing(), report=witness.report, breaks_off=False)
+    await drain(pump)
+    assert pump.items == 10
+    assert isinstance(pump.failure, LookupError)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.http import HttpRequest
 
 from django_streams.body import Receiver
+from django_streams.conf import conf
+from django_streams.lifetime import shutdown
 from django_streams.release import release
-from django_streams.responses import StreamResponse
+from django_streams.responses import EXCHANGE, StreamResponse
 
 __all__ = ["EXCHANGE", "Exchange"]
-
-EXCHANGE = "django_streams.exchange"
-"""The key of a request's scope under which the handler keeps its `Exchange`."""
 
 
 class Exchange:
@@ -23,6 +26,36 @@ class Exchange:
     """The stream, if that is the answer."""
     is_over = False
     """Whether nobody waits for the answer any more."""
+    is_stalled = False
+    """Whether the client has stopped to take what is sent to it."""
+    _is_cut = False
+
+    @contextmanager
+    def hearing_of_shutdown(self) -> Iterator[None]:
+        """Lets a request whose body is still coming end when the server stops."""
+        if self.receiver is None:
+            yield
+            return
+        shutdown.listen()
+        shutdown.add(self)
+        try:
+            yield
+        finally:
+            shutdown.remove(self)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the server's end has kept the request from being answered."""
+        return self._is_cut and self.receiver is not None and not self.receiver.is_answered
+
+    def shut_down(self) -> None:
+        """Lets the body come for the grace of a shutdown, and no longer."""
+        asyncio.get_running_loop().call_later(conf.shutdown_grace, self._cut)
+
+    def _cut(self) -> None:
+        self._is_cut = True
+        if self.receiver is not None:
+            self.receiver.cut()
 
     def prepare(self, request: HttpRequest) -> None:
         """Is shown the request before anything else sees it."""

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import django
@@ -21,19 +22,26 @@ from asgiref.sync import sync_to_async
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.exception import response_for_exception
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.datastructures import MultiValueDict
 from django.utils.log import log_response
 
 from django_streams.body import Aborted, BodyStream, Receiver, finish_saving
+from django_streams.conf import conf
 from django_streams.exceptions import BrokenOff, NoContent, StreamError
+from django_streams.lifetime import Ending, shutdown
 from django_streams.release import release
-from django_streams.responses import FileStreamResponse, StreamResponse
+from django_streams.responses import (
+    FileStreamResponse,
+    StreamResponse,
+    keep_what_was_said,
+    no_content,
+)
 from django_streams.views import refusal, wants_body_stream
 
 from .exchange import EXCHANGE, Exchange
-from .instead import keep_what_was_said
+from .sending import Sending, abort
 from .unread import answering, awaits_continue, leaves_body_unread, lend_csrf_token
 
 __all__ = ["StreamingASGIHandler", "get_asgi_application"]
@@ -85,11 +93,16 @@ class StreamingASGIHandler(ASGIHandler):
             )
             answer = answering(exchange.receiver, scope, send)
         try:
-            await super().handle({**scope, EXCHANGE: exchange}, receive_body, answer)
+            with exchange.hearing_of_shutdown():
+                await super().handle({**scope, EXCHANGE: exchange}, receive_body, answer)
         finally:
             await exchange.aclose()
+        if exchange.is_cut_off:
+            await _send_unavailable(send)
         if exchange.response is not None and exchange.response.is_broken_off:
             _close_twisted_request(send)
+        if exchange.is_stalled:
+            abort(send)
 
     # The body.
 
@@ -156,6 +169,8 @@ class StreamingASGIHandler(ASGIHandler):
         exchange: Exchange = request.scope[EXCHANGE]
         exchange.prepare(request)
         response: HttpResponseBase = await super().get_response_async(request)
+        if isinstance(response, StreamResponse | FileStreamResponse):
+            response.exchange = exchange
         if isinstance(response, FileStreamResponse):
             response.attach(type(self))
             if not response.is_in_memory:
@@ -166,19 +181,20 @@ class StreamingASGIHandler(ASGIHandler):
         exchange.response = response
         if request.method == "HEAD":
             response.drop_content()
-        elif response.has_own_content:
-            _refuse_to_start_for_nobody(exchange)
-            return await self._started(request, response)
-        return response
+            return response
+        _refuse_to_start_for_nobody(exchange)
+        return await self._started(request, response)
 
     async def send_response(self, response: HttpResponseBase, send: Send) -> None:
         """Sends the response; one that is broken off without the final message."""
         if not isinstance(response, StreamResponse | FileStreamResponse):
             await super().send_response(response, send)
             return
-        deliver = _deliver if response.has_own_content else super().send_response
+        deliver: Any = _deliver if response.has_own_content else super().send_response
         try:
-            await deliver(response, send)
+            async with _sending(response, send) as sending:
+                await deliver(response, sending)
+            response.is_delivered = True
         except BrokenOff:
             response.is_broken_off = True
             if isinstance(response, FileStreamResponse):
@@ -190,14 +206,17 @@ class StreamingASGIHandler(ASGIHandler):
     async def _started(self, request: Any, response: StreamResponse) -> HttpResponseBase:
         answer: HttpResponseBase
         try:
-            await response.start()
+            response.live.admit()
+            if response.has_own_content:
+                await response.start()
             return response
         except asyncio.CancelledError:
             # Before Django's request_finished, which may need the thread that the source keeps.
             await response.aclose()
             raise
         except NoContent:
-            answer = _no_content(response)
+            response.is_delivered = True
+            answer = no_content(response)
         except Exception as error:  # noqa: BLE001 - Django reports it, as it does a view's.
             if isinstance(error, StreamError) and error.is_clients:
                 answer = refusal(error)
@@ -225,7 +244,7 @@ def get_asgi_application(
     return StreamingASGIHandler(get_urlconf)
 
 
-async def _deliver(response: StreamResponse | FileStreamResponse, send: Send) -> None:
+async def _deliver(response: StreamResponse | FileStreamResponse, send: Sending) -> None:
     """Sends a stream as Django would, but no chunk in pieces, and with nothing in between.
 
     A reader of frames may rely on a message for each, and every layer costs as much as an event.
@@ -238,11 +257,36 @@ async def _deliver(response: StreamResponse | FileStreamResponse, send: Send) ->
     if isinstance(response, FileStreamResponse) and (message := response.only_message):
         await send(message)
         return
+    await response.pour(send.write)
+    await send({"type": "http.response.body"})
 
-    def write(chunk: bytes) -> Awaitable[None]:
-        return send({"type": "http.response.body", "body": chunk, "more_body": True})
 
-    await response.pour(write)
+@asynccontextmanager
+async def _sending(
+    response: StreamResponse | FileStreamResponse, send: Send
+) -> AsyncIterator[Sending]:
+    """Lets a response send, for as long as the client takes it and the server does not stop."""
+    live = response.live if isinstance(response, StreamResponse) else None
+    sending = Sending(send, conf.send_timeout if live is None else live.terms.send_timeout)
+    try:
+        if live is None:
+            shutdown.add(sending)
+        else:
+            live.cut = sending.cut
+        async with sending:
+            yield sending
+    finally:
+        shutdown.remove(sending)
+        if live is not None:
+            live.cut = None
+            live.ending = live.ending or (Ending.SLOW if sending.is_stalled else None)
+        response.exchange.is_stalled = sending.is_stalled
+
+
+async def _send_unavailable(send: Send) -> None:
+    """Answers a client whose body was still coming when the server had to stop."""
+    headers = [(b"Retry-After", b"1"), (b"Connection", b"close"), (b"Content-Length", b"0")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
     await send({"type": "http.response.body"})
 
 
@@ -257,21 +301,15 @@ def _refuse_to_start_for_nobody(exchange: Exchange) -> None:
         raise asyncio.CancelledError
 
 
-def _no_content(response: StreamResponse) -> HttpResponse:
-    """Returns 204, which may be kept for as long as the stream (RFC 9110 15.3.5)."""
-    answer = HttpResponse(
-        status=204, headers={"Cache-Control": dict(response.items())["Cache-Control"]}
-    )
-    del answer["Content-Type"]
-    return answer
-
-
 async def _live(receive: Receive, send: Send) -> None:
     """Answers the lifespan scope. There is nothing to set up, and streams are closed by then; what
     uploads that were cut off have written is deleted in threads that nobody else waits for.
     """
     while True:
         message = await receive()
+        if message["type"] == "lifespan.startup":
+            shutdown.reset()
+            shutdown.listen()
         is_end = message["type"] == "lifespan.shutdown"
         if is_end:
             await finish_saving(SHUTDOWN_SECONDS)

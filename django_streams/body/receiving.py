@@ -65,7 +65,8 @@ class Receiver:
         """Whether anything may be received."""
         self.is_whole = False
         """Whether all of the body has come, if perhaps not been read."""
-        self._is_answered = False
+        self.is_answered = False
+        """Whether the answer has begun."""
         self._is_given_up = False
         self._is_aborted = False
         self._has_told = False
@@ -74,6 +75,7 @@ class Receiver:
         self._is_receiving = False
         self._is_reading = False
         self._news = asyncio.Event()
+        self._listening: asyncio.Timeout | None = None
 
     # For who reads.
 
@@ -124,7 +126,7 @@ class Receiver:
 
     def begin(self) -> None:
         """Lets the listener receive: the answer has begun."""
-        self.is_begun = self._is_answered = True
+        self.is_begun = self.is_answered = True
         self._news.set()
 
     async def departure(self) -> None:
@@ -145,10 +147,21 @@ class Receiver:
 
     async def listen(self, listen: Callable[[Receive], Awaitable[None]]) -> None:
         """Awaits `departure`, and then what Django awaits when a body is whole."""
-        await self.departure()
+        try:
+            async with asyncio.timeout(None) as self._listening:
+                await self.departure()
+        except TimeoutError:
+            raise RequestAborted from None
+        finally:
+            self._listening = None
         if self._is_aborted:
             raise RequestAborted
         await listen(self._receive)
+
+    def cut(self) -> None:
+        """Lets the listener believe that the client has left: so Django cancels the view."""
+        if self._listening is not None:
+            self._listening.reschedule(asyncio.get_running_loop().time())
 
     def close(self) -> None:
         """Does nothing. Django closes what it takes for a file when the request has ended."""
@@ -158,7 +171,7 @@ class Receiver:
     async def _wait_for_room(self) -> None:
         """Waits until the view reads on; drops what is held if it seems to have forgotten it."""
         try:
-            async with asyncio.timeout(GIVE_UP_SECONDS if self._is_answered else None):
+            async with asyncio.timeout(GIVE_UP_SECONDS if self.is_answered else None):
                 await self._wait()
         except TimeoutError:
             self._is_given_up = True

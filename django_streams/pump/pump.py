@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing, suppress
 from functools import partial
 from time import monotonic, sleep
@@ -67,13 +67,18 @@ class Pump:
         self._buffer: Buffer | None = None
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] | None = None
-        self._failure: Exception | None = None
+        self.failure: Exception | None = None
+        """What the source raised, if it failed."""
+        self._is_first_failure = False
         self._driver: asyncio.Task[Any] | None = None
         self._turn_ends = 0.0
         self._hears_of_end = False
         self._is_given_up = False
         self._is_committed = False
+        self._is_ending = False
         self._is_closing = False
+        self._feed: Feed | Push | None = None
+        self._items = 0
 
     @property
     def is_started(self) -> bool:
@@ -89,6 +94,16 @@ class Pump:
     def is_closed(self) -> bool:
         """Whether nothing runs any more: the source has ended, or will never begin."""
         return self._is_closing if self._task is None else self._task.done()
+
+    @property
+    def items(self) -> int:
+        """How many items the source has made: while it runs, those before it last gave way."""
+        return getattr(self._feed, "items", self._items)
+
+    @property
+    def bytes_taken(self) -> int:
+        """How many bytes the reader has taken."""
+        return self._buffer.taken if self._buffer is not None else 0
 
     # The reader's side.
 
@@ -115,8 +130,8 @@ class Pump:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await (buffer.ready() if for_item else asyncio.shield(opened))
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None and self._is_first_failure:
+            raise self.failure
         self._is_committed = True
         self._begin()
 
@@ -146,6 +161,20 @@ class Pump:
         return self._buffer, self._opened
 
     # Closing.
+
+    def end(self, *, is_clean: bool) -> None:
+        """Stops the source, and lets the reader have what is there. Only in the pump's loop.
+
+        After it iteration ends as if the source had returned, or raises `BrokenOff` if that is not
+        to be believed: `is_clean` says which.
+        """
+        task = self._task
+        if task is None or task.done() or self._is_ending or self._is_closing:
+            return
+        self._is_ending = True
+        error = None if is_clean else BrokenOff("the stream was ended before its source")
+        self._running()[0].finish(error)
+        task.cancel()
 
     async def aclose(self) -> bool:
         """Stops the source and waits until its `finally` has run, for `CLOSE_SECONDS` at most.
@@ -184,7 +213,7 @@ class Pump:
         # A producer that waits for room hears of it there, as ClientDisconnected; any other is
         # cancelled, and only once: a second cancellation would interrupt its `finally`.
         self._running()[0].close()
-        if not self._hears_of_end:
+        if not (self._hears_of_end or self._is_ending):
             self._task.cancel()
 
     # The producer's side: one task from the source's opening to its `finally`.
@@ -194,11 +223,11 @@ class Pump:
         self._driver = asyncio.current_task()
         ending: BrokenOff | None = BrokenOff("the stream's task was cancelled")
         try:
-            feed = await self._open_source(self._options.encode)
+            feed = self._feed = await self._open_source(self._options.encode)
             opened.set_result(None)
             async with aclosing(feed):
                 await self._fill(buffer, feed)
-            if self._options.tail:
+            if self._options.tail and not self._is_ending:
                 buffer.append(self._options.tail)
             ending = None
         except asyncio.CancelledError as error:
@@ -206,14 +235,14 @@ class Pump:
                 raise
             ending = await self._fail(_explained(error))
         except (Exception, BaseExceptionGroup) as error:
-            if not _is_departure(error, is_closing=self._is_closing):
+            if not _is_departure(error, is_told=self._is_closing or self._is_ending):
                 if not isinstance(error, Exception):
                     raise
                 ending = await self._fail(error)
         finally:
             if not opened.done():
                 opened.set_result(None)
-            buffer.finish(ending)
+            buffer.finish(None if self._is_ending else ending)  # `end()` has told the reader.
 
     async def _fill(self, buffer: Buffer, feed: Feed | Push) -> None:
         if isinstance(feed, Push):
@@ -226,16 +255,21 @@ class Pump:
         encode, append, capacity = feed.encode, buffer.append, buffer.capacity
         left = stride = 1
         self._turn_ends = monotonic() + TURN_SECONDS
-        async for item in feed:
-            size = append(encode(item))
-            left -= 1
-            if size < capacity and left:
-                continue
-            try:
-                left = stride = await self._turn(buffer, stride)
-            except asyncio.CancelledError as error:
-                await self._raise_in_source(feed, append, error)
-                left = stride = 1
+        try:
+            async for item in feed:
+                size = append(encode(item))
+                left -= 1
+                if size < capacity and left:
+                    continue
+                self._items += stride - left
+                left = stride
+                try:
+                    left = stride = await self._turn(buffer, stride)
+                except asyncio.CancelledError as error:
+                    await self._raise_in_source(feed, append, error)
+                    left = stride = 1
+        finally:
+            self._items += stride - left
 
     async def _turn(self, buffer: Buffer, stride: int) -> int:
         """Waits for the client, or gives way if it is time; returns how many items may follow.
@@ -291,11 +325,14 @@ class Pump:
         returned.
         """
         buffer, _ = self._running()
+        if self._is_ending:
+            raise ClientDisconnected("the stream was ended")
         if buffer.is_finished:
             raise RuntimeError("send() was called after the producer had returned")
         if buffer.is_closed:
             await asyncio.sleep(0)  # A producer that catches everything must not spin.
         buffer.append(encode(item))
+        self._items += 1
         if buffer.is_full:
             await self._drained(buffer)
         elif monotonic() >= self._turn_ends:
@@ -306,9 +343,10 @@ class Pump:
 
     async def _fail(self, error: Exception) -> BrokenOff | None:
         """Deals with a failure, in the `except` block; returns what the reader gets to see."""
+        self.failure = error
         buffer, _ = self._running()
         if not (self._is_committed or buffer.size or self._is_closing):
-            self._failure = error  # `primed()` raises it.
+            self._is_first_failure = True  # `primed()` raises it.
             return None
         try:
             record = await self._options.record(error)
@@ -327,13 +365,13 @@ class Pump:
         return self._task is not None and self._task.cancelling() > 0
 
 
-def _is_departure(error: BaseException, *, is_closing: bool) -> bool:
+def _is_departure(error: BaseException, *, is_told: bool) -> bool:
     """Whether a source says nothing but that it was told to end, or has heard of it first: the one
     that reads its request's body.
     """
     if isinstance(error, BaseExceptionGroup):
-        return all(_is_departure(each, is_closing=is_closing) for each in error.exceptions)
-    told = (ClientDisconnected, GeneratorExit, asyncio.CancelledError) if is_closing else ()
+        return all(_is_departure(each, is_told=is_told) for each in error.exceptions)
+    told = (ClientDisconnected, GeneratorExit, asyncio.CancelledError) if is_told else ()
     return isinstance(error, (BodyAborted, *told))
 
 
@@ -345,7 +383,7 @@ def _explained(error: asyncio.CancelledError) -> RuntimeError:
 
 def drive(
     begin: Callable[[], Iterator[Any]], options: PumpOptions, fail: Callable[[Exception], bytes]
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Yields the chunks of a synchronous source, one an item, in the caller's thread.
 
     `fail` is what `record` and `report` are to a pump: it is called in the `except` block and

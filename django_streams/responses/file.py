@@ -88,6 +88,10 @@ class FileStreamResponse(StreamingHttpResponse):
 
     is_broken_off = False
     """Whether the body was left without its end, as the file could not be read on."""
+    is_delivered = False
+    """Whether all of the body was handed to the server."""
+    exchange: Any = None
+    """What our ASGI handler keeps of the request and its answer."""
     block_size = SLICE_BYTES
     """What a server's `wsgi.file_wrapper` reads at once, if it reads."""
 

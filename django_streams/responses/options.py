@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeAlias
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.utils.functional import LazyObject
 from django.utils.http import content_disposition_header
 
 from django_streams.conf import conf, seconds
 from django_streams.exceptions import StreamError
 from django_streams.formats import Format
+from django_streams.lifetime import Limit, Terms
 from django_streams.sources import guarded, is_coroutine_function
 
 __all__ = ["DEFAULT", "Default", "default_error_item"]
@@ -31,6 +35,9 @@ class Default(Enum):
 
 DEFAULT = Default.DEFAULT
 """Stands for what the format and the settings say, where None means something else."""
+
+
+Seconds: TypeAlias = float | timedelta | None
 
 
 def default_error_item(error: Exception) -> dict[str, str]:
@@ -79,3 +86,35 @@ def idle_seconds(format: Format, heartbeat: float | Default | None) -> float | N
     if isinstance(heartbeat, Default):
         return conf.heartbeat if format.beats_by_default else None
     return seconds("heartbeat", heartbeat, optional=True)
+
+
+def terms_of(
+    request: HttpRequest | None,
+    max_duration: Seconds,
+    send_timeout: Seconds | Default,
+    revalidate: Seconds | Default,
+    limits: Sequence[Limit],
+) -> Terms:
+    """Returns how long a stream may last; raises `ImproperlyConfigured`."""
+    if isinstance(send_timeout, Default):
+        send_timeout = conf.send_timeout
+    if isinstance(revalidate, Default):
+        revalidate = conf.revalidate if _has_looked_at_user(request) else None
+    return Terms(
+        max_duration=seconds("max_duration", max_duration, optional=True),
+        send_timeout=seconds("send_timeout", send_timeout, optional=True),
+        revalidate=seconds("revalidate", revalidate, optional=True),
+        limits=limits,
+    )
+
+
+def _has_looked_at_user(request: HttpRequest | None) -> bool:
+    """Whether somebody has asked who the user is, and somebody is logged in.
+
+    Whoever has not asked has decided upon nothing that a logout could change.
+    """
+    given = vars(request) if request is not None else {}
+    user = given.get("user")
+    if isinstance(user, LazyObject):
+        user = given.get("_cached_user", given.get("_acached_user"))
+    return bool(getattr(user, "is_authenticated", False))

@@ -11,11 +11,19 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Sequence,
+)
+from contextlib import aclosing, closing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,8 +40,9 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django_streams.buffer import Buffer
 from django_streams.conf import conf
 from django_streams.events import Event
-from django_streams.exceptions import StreamError
+from django_streams.exceptions import BrokenOff, ShuttingDown, StreamError
 from django_streams.formats import EVENT_STREAM, TEXT, EventStreamFormat, Format
+from django_streams.lifetime import Ending, Limit, LiveStream
 from django_streams.pump import Encode, Feed, Pump, PumpOptions, Push, Send, drive
 from django_streams.release import abandon_thread, release
 from django_streams.sources import (
@@ -51,13 +60,16 @@ from django_streams.sources import (
 from .options import (
     DEFAULT,
     Default,
+    Seconds,
     attachment,
     checked_first_item_seconds,
     checked_format,
     default_error_item,
     error_item_of,
     idle_seconds,
+    terms_of,
 )
+from .revalidation import EXCHANGE, is_still_allowed
 
 __all__ = ["EventStreamResponse", "StreamResponse"]
 
@@ -80,6 +92,10 @@ class StreamResponse(StreamingHttpResponse):
     item, so that a failure until then is an ordinary HTTP error; None: not at all.
     `error_item(error)`, sync or async: the item that tells of a failure midway; None: no item.
     `filename`: what a browser saves the stream as; without a suffix it gets the format's.
+    `max_duration`: seconds after which it is ended; None: never. `send_timeout`: seconds for which
+    the client may take nothing. `revalidate`: seconds after which, again and again, the request is
+    decided upon anew, to end the stream if it does not get through. `limits`: how many streams of
+    its kind there may be.
     `request`: the request, if at hand; it is needed to answer HEAD elsewhere than in our ASGI
     handler. `head`: bytes that come before the first item. Further arguments are those of Django's
     `HttpResponse`.
@@ -88,7 +104,12 @@ class StreamResponse(StreamingHttpResponse):
     format: Format = TEXT
     is_broken_off = False
     """Whether the body was left without its end, so that no client takes it for whole."""
+    is_delivered = False
+    """Whether all of the body was handed to the server."""
+    exchange: Any = None
+    """What our ASGI handler keeps of the request and its answer."""
     _handler_class: Any = None
+    _is_primed = False
 
     def __init__(
         self,
@@ -101,6 +122,10 @@ class StreamResponse(StreamingHttpResponse):
         first_item_seconds: float | Default | None = DEFAULT,
         error_item: Callable[[Exception], Any] = default_error_item,
         filename: str | None = None,
+        max_duration: Seconds = None,
+        send_timeout: Seconds | Default = DEFAULT,
+        revalidate: Seconds | Default = None,
+        limits: Sequence[Limit] = (),
         head: bytes = b"",
         request: HttpRequest | None = None,
         **kwargs: Any,
@@ -125,6 +150,14 @@ class StreamResponse(StreamingHttpResponse):
             report=self._report,
         )
         self.pump = Pump(self._open, self._options)
+        terms = terms_of(request, max_duration, send_timeout, revalidate, limits)
+        self.live = LiveStream(
+            request,
+            self.pump,
+            terms,
+            ends_cleanly=not self.format.breaks_off,
+            is_allowed=is_still_allowed,
+        )
         self._body: AsyncIterator[bytes] | Iterator[bytes]
         self._body = self._async_chunks() if _is_served_async(request) else self._sync_chunks()
         kwargs.setdefault("content_type", self.format.content_type)
@@ -144,13 +177,18 @@ class StreamResponse(StreamingHttpResponse):
         return cls(Spawn(produce), **kwargs)
 
     @property
+    def is_started_by_handler(self) -> bool:
+        """Whether our ASGI handler will start it when the middleware has returned."""
+        return EXCHANGE in getattr(self._request, "scope", {})
+
+    @property
     def has_own_content(self) -> bool:
         """Whether no middleware has wrapped or replaced what is streamed."""
         return self._iterator is self._body  # type: ignore[attr-defined]
 
     def attach(self, request: HttpRequest, sender: type) -> None:
         """Learns what it answers, and the handler that asks: a failure midway is told with both."""
-        self._request = request
+        self._request = self.live.request = request
         self._handler_class = sender
 
     def drop_content(self) -> None:
@@ -174,6 +212,7 @@ class StreamResponse(StreamingHttpResponse):
     def close(self) -> None:
         """Stops the source, and does what Django does when a response has ended."""
         self.close_source()
+        self.live.leave()
         super().close()
 
     async def aclose(self) -> None:
@@ -182,20 +221,27 @@ class StreamResponse(StreamingHttpResponse):
             self.close_source()
         elif not await self.pump.aclose():
             abandon_thread()
+        await self.live.close(Ending.DONE if self.is_delivered else Ending.DISCONNECT)
 
     # Iterated on an event loop.
 
     async def start(self) -> None:
         """Lets go of thread and connections, starts the source, waits for its first item.
 
-        Raises what the source raised before its first item.
+        Raises what the source raised before its first item, and `ShuttingDown` if it was ended
+        before that as the server stops.
         """
+        await self.live.open()
         await release()
+        if self.live.ending is not None:  # While somebody was told that it begins.
+            raise ShuttingDown
         self.pump.start()
         if self.first_item_seconds is None:
             await self.pump.primed(conf.first_item_seconds, for_item=False)
         else:
             await self.pump.primed(self.first_item_seconds, for_item=True)
+        if self.live.ending is Ending.SHUTDOWN and not self.pump.items:
+            raise ShuttingDown
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         if not self.has_own_content:
@@ -216,9 +262,13 @@ class StreamResponse(StreamingHttpResponse):
     async def _async_chunks(self) -> AsyncGenerator[bytes, None]:
         try:
             if not self.pump.is_started:
+                await self.live.open()
                 await release()
+            if self.live.ending is not None:
+                raise BrokenOff("the stream was ended before it began")
             async for chunk in self.pump:
                 yield chunk
+            self.is_delivered = True
         finally:
             await self.aclose()
 
@@ -268,35 +318,81 @@ class StreamResponse(StreamingHttpResponse):
             self.streaming_content = self._body = self._sync_chunks()
         return super().__iter__()
 
+    def prime(self) -> None:
+        """Starts the source in this thread and waits for its first item: `start()` without a loop.
+
+        Raises what the source raised before its first item. A plain source that blocks is waited
+        for as long as it takes: nobody can interrupt it.
+        """
+        self._is_primed = True
+        chunks = iter(self)
+        first = next(chunks, b"")
+        self.streaming_content = self._body = chain((first,), chunks)
+
     def _sync_chunks(self) -> Iterator[bytes]:
+        """Yields the chunks, the first of them empty if the headers leave before an item.
+
+        What fails before the first chunk is raised, not told in the stream: no byte has left, and
+        the server can answer 500, or our handler as the error says.
+        """
         given = self._source
         try:
             self._source = opened_here(given)
-        except Exception as error:  # noqa: BLE001 - It is reported, and told in the stream.
-            yield from self._driven(_raising(error))
-            return
-        if is_async(self._source):
-            yield from self._chunks_of_own_loop()
-        else:
-            yield from self._driven(lambda: iter(rows(self._source, given)()))
+            if is_async(self._source):
+                yield from self._chunks_of_own_loop()
+            else:
+                yield from self._chunks_of_thread(rows(self._source, given))
+        except BrokenOff:
+            raise
+        except Exception as error:
+            if self._is_primed:
+                raise
+            self._log(error, error.__traceback__)
+            raise BrokenOff(f"the source raised {type(error).__name__} at its start") from error
 
-    def _driven(self, begin: Callable[[], Iterator[Any]]) -> Iterator[bytes]:
-        encode = encoding(self._options.encode, self._to_item, in_thread=True)
-        return drive(begin, replace(self._options, encode=encode), self._fail)
+    def _chunks_of_thread(self, begin: Callable[[], Iterator[Any]]) -> Iterator[bytes]:
+        """Iterates a plain source where the response is iterated."""
+        live = self.live
+        encode = live.counted(encoding(self._options.encode, self._to_item, in_thread=True))
+        options = replace(self._options, encode=encode)
+        has_begun = self.first_item_seconds is None
+
+        def fail(error: Exception) -> bytes:
+            live.fail(error)
+            if not has_begun:
+                raise error
+            return self._fail(error)
+
+        live.open_here()
+        try:
+            with closing(drive(begin, options, fail)) as chunks:
+                first = [b""] if has_begun else list(islice(chunks, 2 if options.head else 1))
+                has_begun = True
+                for chunk in chain(first, chunks):
+                    yield chunk
+                    if not live.goes_on(chunk):
+                        break
+            self.is_delivered = True
+        finally:
+            live.close_here(Ending.DONE if self.is_delivered else Ending.DISCONNECT)
+        if live.ending is not Ending.DONE and options.breaks_off:
+            raise BrokenOff("the stream was ended before its source")
 
     def _chunks_of_own_loop(self) -> Iterator[bytes]:
         """Runs the pump in a loop of this response, which stands still between two chunks."""
         context = contextvars.copy_context()
         thread: Any = ThreadSensitiveContext()
-        chunks = self._async_chunks()
         with asyncio.Runner() as runner:
             run = partial(runner.run, context=context)
             run(thread.__aenter__())
             try:
+                run(self.start())
+                chunks = aiter(self.pump)
                 while (chunk := run(_next(chunks))) is not None:
                     yield chunk
+                self.is_delivered = True
             finally:
-                run(chunks.aclose())
+                run(self.aclose())
                 run(release())
                 run(thread.__aexit__(None, None, None))
 
@@ -342,13 +438,6 @@ def _is_served_async(request: HttpRequest | None) -> bool:
     except RuntimeError:
         loop: Any = getattr(SyncToAsync.threadlocal, "main_event_loop", None)
         return loop is not None and bool(loop.is_running())
-
-
-def _raising(error: Exception) -> Callable[[], Iterator[Any]]:
-    def begin() -> Iterator[Any]:
-        raise error
-
-    return begin
 
 
 async def _nothing() -> AsyncIterator[bytes]:

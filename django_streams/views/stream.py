@@ -7,11 +7,11 @@ attribute `x` has a hook `get_x()`, sync or async, that is asked while the reque
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import classonlymethod
@@ -23,12 +23,14 @@ from django_streams.responses import (
     DEFAULT,
     Default,
     EventStreamResponse,
+    Revalidation,
     StreamResponse,
     default_error_item,
 )
 
 from .body import BodyStreamMixin
 from .hooks import waited_for
+from .lifetime import LifetimeMixin
 from .mixins import CSVMixin
 from .refusal import refusal
 
@@ -39,7 +41,7 @@ MAX_LAST_EVENT_ID = 1024
 client sends."""
 
 
-class StreamView(View):
+class StreamView(LifetimeMixin, View):
     """A view whose items leave as they are made. A subclass has a `stream()`:
 
         class Tokens(StreamView):
@@ -54,6 +56,7 @@ class StreamView(View):
     off.
     """
 
+    request: HttpRequest
     http_method_names: list[str] = ["get", "head", "options"]
     response_class: ClassVar[type[StreamResponse]] = StreamResponse
 
@@ -156,12 +159,20 @@ class StreamView(View):
             "error_item": self.get_error_item
             if _is_overridden(self, "get_error_item")
             else default_error_item,
+            **self.get_lifetime_options(),
         }
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Builds the response; starts nothing."""
+        revalidation: Revalidation | None = getattr(request, "revalidation", None)
+        if revalidation is not None:
+            revalidation.has_passed = True
+            return HttpResponse(status=204)
         try:
-            return self.build_response()
+            response = self.build_response()
+            if not (response.is_started_by_handler or request.method == "HEAD"):
+                response.live.admit()  # The headers will have left when it starts.
+            return response
         except StreamError as error:
             return refusal(error)
 
@@ -195,7 +206,7 @@ class StreamView(View):
     def as_view(cls, **initkwargs: Any) -> Any:
         """Returns the view function, as Django's does."""
         view: Any = super().as_view(**initkwargs)
-        if _decides_without_thread(cls):
+        if _decides_without_thread(cls) and not _asks_for_user(cls, initkwargs):
             # The function itself and not True: a decorator copies the attribute to a function of
             # its own, which may well need a thread.
             view.decides_without_thread = view
@@ -220,6 +231,7 @@ class EventStreamView(StreamView):
     response_class = EventStreamResponse
     format = EVENT_STREAM
     first_item_seconds = None
+    revalidate = DEFAULT
     retry: float | timedelta | None = None
     """How long a client waits before it reconnects, in seconds; sent first. None leaves it to the
     browser."""
@@ -248,10 +260,15 @@ def _decides_without_thread(cls: type[StreamView]) -> bool:
     `setup`, `get`, a hook, a property for an attribute), its author expects Django's thread for
     sync views.
     """
-    ours = {View, StreamView, EventStreamView, CSVMixin, BodyStreamMixin, object}
+    ours = {View, LifetimeMixin, StreamView, EventStreamView, CSVMixin, BodyStreamMixin, object}
     deciding = {name for base in ours - {object} for name in vars(base)} - STREAMING_PHASE
     others = [base for base in cls.__mro__ if base not in ours]
     return not any(_is_code(vars(base).get(name)) for base in others for name in deciding)
+
+
+def _asks_for_user(cls: type[StreamView], initkwargs: Mapping[str, Any]) -> bool:
+    """Whether our own code looks at `request.user`, which may be in the database."""
+    return initkwargs.get("max_streams_per_user", cls.max_streams_per_user) is not None
 
 
 def _is_code(member: Any) -> bool:

@@ -2,7 +2,7 @@ from django.urls import include, path
 
 from django_streams import JSONL, MSGPACK, TEXT, EventStreamView
 
-from . import body_views, file_views, stacks, views
+from . import body_views, file_views, lifetime_views, stacks, told_views, views
 from .body_views import IDLE_SECONDS, MAX_SIZE
 
 
@@ -51,6 +51,11 @@ routes = [
     path("beating/<name>/", views.Silent.as_view(heartbeat=1)),
     path("delegating/<name>/", views.Delegating.as_view()),
     path("private/<name>/", views.Private.as_view()),
+    # Told by files.
+    path("told/<kind>/<how>/<name>/", told_views.ToldLines.as_view()),
+    path("told-events/<kind>/<how>/<name>/", told_views.ToldEvents.as_view()),
+    path("idle/<name>/", told_views.Idle.as_view()),
+    path("where/<kind>/<name>/", told_views.Where.as_view()),
     # Bodies.
     path("running/", body_views.running),
     path("reads/<name>/", body_views.Reads.as_view()),
@@ -74,6 +79,13 @@ routes = [
     path("echo/<name>/", body_views.Echo.as_view()),
     path("deaf/<name>/", body_views.Deaf.as_view()),
     path("deaf-going-on/<name>/", body_views.DeafGoingOn.as_view()),
+    # Lifetimes.
+    path("logout/", lifetime_views.log_out),
+    path("impatient/<name>/", lifetime_views.Flood.as_view()),
+    path("watched/<name>/", lifetime_views.Watched.as_view()),
+    path("watched-in-thread/<name>/", lifetime_views.WatchedInThread.as_view()),
+    path("one/<name>/", lifetime_views.One.as_view()),
+    path("brief/<name>/", lifetime_views.One.as_view(max_streams=None, max_duration=0.5)),
     # Files.
     path("files/<name>/<path:path>", file_views.Files.as_view()),
     path("accelerated/<path:path>", file_views.Accelerated.as_view()),

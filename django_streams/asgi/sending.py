@@ -1,0 +1,123 @@
+"""Sending a body to a client that may stall: nothing waits for it longer than it was promised."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from django_streams.buffer import CAPACITY
+from django_streams.conf import conf
+from django_streams.exceptions import BrokenOff
+
+__all__ = ["Sending", "abort"]
+
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class Sending:
+    """Sends the messages of one body, for as long as the client takes them.
+
+        async with Sending(send, seconds) as sending:
+            await sending({"type": "http.response.body", ...})
+
+    Raises `BrokenOff` from the block if the client has taken nothing for `seconds` (None: any
+    time), or when `cut()` is called; `is_stalled` says whether something was being sent then.
+
+    What the client takes of one message uvicorn lets us see. Elsewhere it has the seconds for each
+    64 KiB of it: a slow client is no stalled one.
+
+    One timer, which sets itself anew when it fires: a message costs a look at the clock.
+    """
+
+    is_stalled = False
+
+    def __init__(self, send: Send, seconds: float | None) -> None:
+        self._send = send
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._since: float | None = None
+        self._left = 0
+        """Bytes that are being sent, as far as is known."""
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timeout = asyncio.timeout(None)
+
+    async def __aenter__(self) -> Self:
+        await self._timeout.__aenter__()
+        if self._seconds is not None:
+            self._look_at(self._loop.time() + self._seconds, self._seconds)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        try:
+            await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            raise BrokenOff("the client does not take what is sent to it") from None
+
+    async def __call__(self, message: Mapping[str, Any]) -> None:
+        self._since = self._loop.time()
+        self._left = len(message.get("body", b""))
+        await self._send(message)
+        self._since = None
+
+    async def write(self, chunk: bytes) -> None:
+        """Sends a piece of the body."""
+        self._since = self._loop.time()
+        self._left = len(chunk)
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        self._since = None
+
+    def cut(self) -> None:
+        """Stops sending, and waiting for the client."""
+        self.is_stalled = self._since is not None
+        self._timeout.reschedule(self._loop.time())
+
+    def shut_down(self) -> None:
+        """Lets a body that no stream belongs to go on for the grace of a shutdown."""
+        self._timers["shutdown"] = self._loop.call_later(conf.shutdown_grace, self.cut)
+
+    def _look(self, seconds: float) -> None:
+        now = self._loop.time()
+        left = _unsent(self._send)
+        if left is not None and left < self._left and self._since is not None:
+            self._left, self._since = left, now
+        since = now if self._since is None else self._since
+        patience = seconds if left is not None else seconds * max(self._left // CAPACITY, 1)
+        if now - since >= patience:
+            self.cut()
+        else:
+            self._look_at(since + patience, seconds)
+
+    def _look_at(self, when: float, seconds: float) -> None:
+        self._timers["stall"] = self._loop.call_at(when, self._look, seconds)
+
+
+def _unsent(send: Send) -> int | None:
+    """Returns how many bytes the server holds for the client; None if it does not say."""
+    transport = _transport(send)
+    return None if transport is None else transport.get_write_buffer_size()
+
+
+def _transport(send: Send) -> asyncio.WriteTransport | None:
+    """Returns the transport of a connection if the server is uvicorn, whose `send` is a method."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    # Not by its type: uvloop has one of its own.
+    return transport if hasattr(transport, "get_write_buffer_size") else None
+
+
+def abort(send: Send) -> None:
+    """Drops the connection of a client that does not take what is sent, if the server is uvicorn.
+
+    It would close the connection when the client has taken the rest: never.
+    """
+    transport = _transport(send)
+    if transport is not None:
+        transport.abort()
