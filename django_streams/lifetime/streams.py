@@ -14,7 +14,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -303,7 +303,10 @@ class LiveStream:
             self._later(_jittered(self.terms.revalidate), self._begin_revalidation)
 
     def _begin_revalidation(self) -> None:
-        self._revalidating = asyncio.ensure_future(self._revalidate())
+        # In a context of its own: in the request's it would get the thread, and the connection,
+        # that the source may be using.
+        loop = asyncio.get_running_loop()
+        self._revalidating = loop.create_task(self._revalidate(), context=Context())
 
     async def _revalidate(self) -> None:
         if await self._still_allowed():
