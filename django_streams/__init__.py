@@ -58,6 +58,7 @@ from .postcard import (
     U128,
     Char,
 )
+from .release import release
 from .responses import EventStreamResponse, FileStreamResponse, StreamResponse
 from .sources import Spawn
 from .views import (
@@ -157,4 +158,5 @@ __all__ = [
     "body_stream",
     "decode",
     "find_format",
+    "release",
 ]

@@ -81,6 +81,7 @@ def test_the_public_names_are_these():
         "body_stream",
         "decode",
         "find_format",
+        "release",
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest
 
 from django_streams.body import Receiver
-from django_streams.release import release
+from django_streams.release import let_go
 from django_streams.responses import StreamResponse
 
 __all__ = ["EXCHANGE", "Exchange"]
@@ -32,4 +32,4 @@ class Exchange:
         self.is_over = True
         if self.response is not None:
             await self.response.aclose()
-            await release()  # Of what the source itself has opened.
+            await let_go()  # Of what the source itself has opened.

@@ -28,7 +28,7 @@ from django.utils.log import log_response
 
 from django_streams.body import Aborted, BodyStream, Receiver, finish_saving
 from django_streams.exceptions import BrokenOff, NoContent, StreamError
-from django_streams.release import release
+from django_streams.release import let_go
 from django_streams.responses import FileStreamResponse, StreamResponse
 from django_streams.views import refusal, wants_body_stream
 
@@ -158,7 +158,7 @@ class StreamingASGIHandler(ASGIHandler):
         if isinstance(response, FileStreamResponse):
             response.attach(type(self))
             if not response.is_in_memory:
-                await release()  # Reading on needs neither the thread nor a connection.
+                await let_go()  # Reading on needs neither the thread nor a connection.
         if not isinstance(response, StreamResponse):
             return response
         response.attach(request, type(self))

@@ -35,7 +35,7 @@ from django_streams.events import Event
 from django_streams.exceptions import StreamError
 from django_streams.formats import EVENT_STREAM, TEXT, EventStreamFormat, Format
 from django_streams.pump import Encode, Feed, Pump, PumpOptions, Push, Send, drive
-from django_streams.release import abandon_thread, release
+from django_streams.release import abandon_thread, let_go
 from django_streams.sources import (
     Spawn,
     ThreadFeed,
@@ -190,7 +190,7 @@ class StreamResponse(StreamingHttpResponse):
 
         Raises what the source raised before its first item.
         """
-        await release()
+        await let_go()
         self.pump.start()
         if self.first_item_seconds is None:
             await self.pump.primed(conf.first_item_seconds, for_item=False)
@@ -216,7 +216,7 @@ class StreamResponse(StreamingHttpResponse):
     async def _async_chunks(self) -> AsyncGenerator[bytes, None]:
         try:
             if not self.pump.is_started:
-                await release()
+                await let_go()
             async for chunk in self.pump:
                 yield chunk
         finally:
@@ -230,7 +230,7 @@ class StreamResponse(StreamingHttpResponse):
             joins_chunks=self._options.joins_chunks,
         )
         if not isinstance(feed, ThreadFeed):
-            await release()  # Of the thread in which a plain function has made the source.
+            await let_go()  # Of the thread in which a plain function has made the source.
         return feed
 
     async def _record(self, error: Exception) -> bytes:
@@ -297,7 +297,7 @@ class StreamResponse(StreamingHttpResponse):
                     yield chunk
             finally:
                 run(chunks.aclose())
-                run(release())
+                run(let_go())
                 run(thread.__aexit__(None, None, None))
 
     def _fail(self, error: Exception) -> bytes:
