@@ -1,8 +1,9 @@
-"""One process, three applications, each below a prefix: so one start of a server serves all tests.
+"""One process, four applications, each below a prefix: so one start of a server serves all tests.
 
 /          our handler
 /sync/     our handler, with a synchronous middleware outermost
 /django/   Django's own handler
+/bare/     Django's own handler without any middleware
 """
 
 import os
@@ -24,6 +25,8 @@ with override_settings(
 ):
     sync = StreamingASGIHandler()
 plain_django = ASGIHandler()
+with override_settings(MIDDLEWARE=[]):
+    bare_django = ASGIHandler()
 
 
 async def application(scope, receive, send):
@@ -33,4 +36,6 @@ async def application(scope, receive, send):
         handler = sync
     elif path.startswith("/django/"):
         handler = plain_django
+    elif path.startswith("/bare/"):
+        handler = bare_django
     await handler(scope, receive, send)
