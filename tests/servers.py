@@ -11,6 +11,7 @@ Every wait has a deadline, and none is a sleep in the hope that something will h
 
 import http.client
 import importlib.util
+import json
 import os
 import resource
 import select
@@ -358,12 +359,13 @@ _SERVERS = pytest.StashKey()
 
 
 @contextmanager
-def running(request, name):
+def running(request, name, database=None):
     """Gives a test the server of that name, which is started for the first test that asks.
 
-    What the server logs meanwhile is printed at the end, which pytest shows of a test that failed.
+    `database`: an entry of DATABASES for the server's own; by default an SQLite file. What the
+    server logs meanwhile is printed at the end, which pytest shows of a test that failed.
     """
-    server = _server(request, name)
+    server = _server(request, name, database)
     before = server.log.stat().st_size
     try:
         yield server
@@ -376,6 +378,7 @@ def running(request, name):
 @contextmanager
 def started(request, name, *options):
     """Gives a test a server of its own, with further options, which it may stop."""
+    _allow_many_files(request)
     directory = request.getfixturevalue("tmp_path_factory").mktemp(name)
     server = Server(name, directory, _environment(directory), *options)
     try:
@@ -386,21 +389,22 @@ def started(request, name, *options):
         print(server.log.read_text(errors="replace"))  # noqa: T201
 
 
-def _server(request, name):
+def _server(request, name, database):
     stash = request.config.stash
     servers = stash.setdefault(_SERVERS, {})
-    if name not in servers:
+    key = name, json.dumps(database)
+    if key not in servers:
         if importlib.util.find_spec(COMMANDS[name].split()[0]) is None:
             pytest.skip(f"{name} is not installed; get it by: pip install {name}")
         directory = request.getfixturevalue("tmp_path_factory").mktemp(name)
-        server = Server(name, directory, _environment(directory))
+        server = Server(name, directory, _environment(directory, database))
         request.config.add_cleanup(server.stop)
         _allow_many_files(request)
-        servers[name] = server
+        servers[key] = server
         server.start()
-    if servers[name].worker is None:
+    if servers[key].worker is None:
         pytest.fail(f"{name} did not start: the first test that asked for it says why")
-    return servers[name]
+    return servers[key]
 
 
 def _allow_many_files(request):
@@ -412,7 +416,7 @@ def _allow_many_files(request):
         request.config.add_cleanup(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
 
 
-def _environment(directory):
+def _environment(directory, database=None):
     """Returns what a server process sees of the world, with a database of its own."""
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.serverproject.settings",
@@ -421,6 +425,8 @@ def _environment(directory):
         "SERVERPROJECT_DATABASE": str(directory / "db.sqlite3"),
         "SERVERPROJECT_FILES": str(directory.parent / "files"),
     }
+    if database is not None:
+        environment["SERVERPROJECT_DATABASES_DEFAULT"] = json.dumps(database)
     subprocess.run(
         [sys.executable, "-m", "tests.serverproject.prepare"],
         cwd=ROOT,

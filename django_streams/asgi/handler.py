@@ -31,7 +31,7 @@ from django_streams.body import Aborted, BodyStream, Receiver, finish_saving
 from django_streams.conf import conf
 from django_streams.exceptions import BrokenOff, NoContent, StreamError
 from django_streams.lifetime import Ending, shutdown
-from django_streams.release import release
+from django_streams.release import let_go
 from django_streams.responses import (
     FileStreamResponse,
     StreamResponse,
@@ -174,7 +174,7 @@ class StreamingASGIHandler(ASGIHandler):
         if isinstance(response, FileStreamResponse):
             response.attach(type(self))
             if not response.is_in_memory:
-                await release()  # Reading on needs neither the thread nor a connection.
+                await let_go()  # Reading on needs neither the thread nor a connection.
         if not isinstance(response, StreamResponse):
             return response
         response.attach(request, type(self))

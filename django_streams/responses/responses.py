@@ -44,7 +44,7 @@ from django_streams.exceptions import BrokenOff, ShuttingDown, StreamError
 from django_streams.formats import EVENT_STREAM, TEXT, EventStreamFormat, Format
 from django_streams.lifetime import Ending, Limit, LiveStream
 from django_streams.pump import Encode, Feed, Pump, PumpOptions, Push, Send, drive
-from django_streams.release import abandon_thread, release
+from django_streams.release import abandon_thread, let_go
 from django_streams.sources import (
     Spawn,
     ThreadFeed,
@@ -232,7 +232,7 @@ class StreamResponse(StreamingHttpResponse):
         before that as the server stops.
         """
         await self.live.open()
-        await release()
+        await let_go()
         if self.live.ending is not None:  # While somebody was told that it begins.
             raise ShuttingDown
         self.pump.start()
@@ -263,7 +263,7 @@ class StreamResponse(StreamingHttpResponse):
         try:
             if not self.pump.is_started:
                 await self.live.open()
-                await release()
+                await let_go()
             if self.live.ending is not None:
                 raise BrokenOff("the stream was ended before it began")
             async for chunk in self.pump:
@@ -280,7 +280,7 @@ class StreamResponse(StreamingHttpResponse):
             joins_chunks=self._options.joins_chunks,
         )
         if not isinstance(feed, ThreadFeed):
-            await release()  # Of the thread in which a plain function has made the source.
+            await let_go()  # Of the thread in which a plain function has made the source.
         return feed
 
     async def _record(self, error: Exception) -> bytes:
@@ -393,7 +393,7 @@ class StreamResponse(StreamingHttpResponse):
                 self.is_delivered = True
             finally:
                 run(self.aclose())
-                run(release())
+                run(let_go())
                 run(thread.__aexit__(None, None, None))
 
     def _fail(self, error: Exception) -> bytes:

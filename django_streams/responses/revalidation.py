@@ -12,7 +12,7 @@ from django.core.handlers.base import BaseHandler
 from django.http.response import HttpResponseBase
 from django.urls import set_urlconf
 
-from django_streams.release import release
+from django_streams.release import let_go
 
 __all__ = ["EXCHANGE", "Revalidation", "is_still_allowed"]
 
@@ -46,7 +46,7 @@ async def is_still_allowed(request: Any) -> bool:
             response = await _middleware(tuple(settings.MIDDLEWARE))(fresh)
             await sync_to_async(_close)(response)
         finally:
-            await release()
+            await let_go()
     # Of a function view's stream nothing was started.
     return verdict.has_passed or hasattr(response, "live")
 

@@ -19,6 +19,7 @@ from django.views import View
 
 from django_streams.exceptions import StreamError
 from django_streams.formats import EVENT_STREAM, TEXT, Format, choose_format, find_by_name
+from django_streams.release import release
 from django_streams.responses import (
     DEFAULT,
     Default,
@@ -99,6 +100,13 @@ class StreamView(LifetimeMixin, View):
     def get_error_item(self, error: Exception) -> Any:
         """Returns the item that tells of a failure midway, None for none; sync or async."""
         return default_error_item(error)
+
+    async def release(self) -> None:
+        """Lets go of this request's thread and database connections, until they are needed again.
+
+        For a `stream()` that has used the ORM and now waits; see `django_streams.release`.
+        """
+        await release()
 
     @property
     def last_event_id(self) -> str:

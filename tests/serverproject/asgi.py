@@ -4,6 +4,7 @@
 /sync/             our handler, with a synchronous middleware outermost
 /stacks/<name>/    our handler, with the middleware of that name in `stacks`
 /django/           Django's own handler
+/bare/             Django's own handler without any middleware
 """
 
 import os
@@ -28,6 +29,8 @@ with override_settings(
     sync = StreamingASGIHandler()
 stacked = stacks.handlers()
 plain_django = ASGIHandler()
+with override_settings(MIDDLEWARE=[]):
+    bare_django = ASGIHandler()
 
 
 async def application(scope, receive, send):
@@ -39,4 +42,6 @@ async def application(scope, receive, send):
         handler = stacked[path.split("/")[2]]
     elif path.startswith("/django/"):
         handler = plain_django
+    elif path.startswith("/bare/"):
+        handler = bare_django
     await handler(scope, receive, send)

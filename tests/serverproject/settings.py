@@ -1,5 +1,6 @@
 """The tests' settings, as a server process takes them: a database of its own, and a log."""
 
+import json
 import os
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from tests.settings import *  # noqa: F403
 from tests.settings import DATABASES
 
 DATABASES["default"]["NAME"] = os.environ["SERVERPROJECT_DATABASE"]
+if "SERVERPROJECT_DATABASES_DEFAULT" in os.environ:
+    DATABASES["default"] = json.loads(os.environ["SERVERPROJECT_DATABASES_DEFAULT"])
 MEDIA_ROOT = Path(os.environ["SERVERPROJECT_DATABASE"]).parent / "media"
 FILES_ROOT = Path(os.environ["SERVERPROJECT_FILES"])
 # For whoever asks nginx. Without nginx, such a response is empty.

@@ -51,6 +51,9 @@ routes = [
     path("beating/<name>/", views.Silent.as_view(heartbeat=1)),
     path("delegating/<name>/", views.Delegating.as_view()),
     path("private/<name>/", views.Private.as_view()),
+    path("released/<name>/", views.Released.as_view(heartbeat=1)),
+    path("released-midway/<name>/", views.ReleasedMidway.as_view()),
+    path("plain-events/<name>/", views.plain_events),
     # Told by files.
     path("told/<kind>/<how>/<name>/", told_views.ToldLines.as_view()),
     path("told-events/<kind>/<how>/<name>/", told_views.ToldEvents.as_view()),
@@ -63,6 +66,7 @@ routes = [
     path("reads-impatiently/<name>/", body_views.Reads.as_view(idle_seconds=IDLE_SECONDS)),
     path("reads-function/<name>/", body_views.reads_function),
     path("reads-privately/<name>/", body_views.PrivateReads.as_view()),
+    path("reads-behind-own-mixin/<name>/", body_views.OwnMixinReads.as_view()),
     path("reads-nothing/<name>/", body_views.ReadsNothing.as_view()),
     path("reads-late/<name>/", body_views.ReadsLate.as_view()),
     path("reads-and-pauses/<name>/", body_views.ReadsAndPauses.as_view()),
@@ -98,4 +102,5 @@ urlpatterns = [
     path("sync/", include(routes)),
     path("stacks/<stack>/", include(stacks.urlpatterns)),
     path("django/", include(routes)),
+    path("bare/", include(routes)),
 ]
