@@ -138,6 +138,7 @@ def _faults_of_stream(view: type[StreamView], options: dict[str, Any]) -> Iterat
     ours = [CSVMixin.get_format, *(getattr(StreamView, hook) for hook in hooks)]
     if all(getattr(view, hook) in ours for hook in hooks):
         yield from _misfits(name, chosen, attribute("item_type"))
+    yield from _faults_of_switch(f"{name}.compress", attribute("compress"))
     for check, names in ((seconds, _TIMES), (_counted, _COUNTS)):
         for option in names:
             value = attribute(option)
@@ -146,6 +147,11 @@ def _faults_of_stream(view: type[StreamView], options: dict[str, Any]) -> Iterat
                     check(f"{name}.{option}", value, optional=True)
                 except ImproperlyConfigured as error:
                     yield str(error)
+
+
+def _faults_of_switch(name: str, value: Any) -> Iterator[str]:
+    if not isinstance(value, bool | property):
+        yield f"{name} is {value!r}; it takes True or False."
 
 
 def _counted(name: str, value: Any, *, optional: bool) -> int | None:

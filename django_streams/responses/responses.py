@@ -36,8 +36,10 @@ from asgiref.sync import (
 )
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.cache import patch_vary_headers
 
 from django_streams.buffer import Buffer
+from django_streams.compression import CompressedChunks, compressed
 from django_streams.conf import conf
 from django_streams.events import Event
 from django_streams.exceptions import BrokenOff, ShuttingDown, StreamError
@@ -64,6 +66,7 @@ from .options import (
     attachment,
     checked_first_item_seconds,
     checked_format,
+    coding_for,
     default_error_item,
     error_item_of,
     idle_seconds,
@@ -97,7 +100,9 @@ class StreamResponse(StreamingHttpResponse):
     decided upon anew, to end the stream if it does not get through. `limits`: how many streams of
     its kind there may be.
     `request`: the request, if at hand; it is needed to answer HEAD elsewhere than in our ASGI
-    handler. `head`: bytes that come before the first item. Further arguments are those of Django's
+    handler. `head`: bytes that come before the first item. `compress`: whether the stream is
+    compressed, each chunk by itself, if the client takes it; needs the `request`. A stream that has
+    a Content-Encoding among its `headers` is left as it is. Further arguments are those of Django's
     `HttpResponse`.
     """
 
@@ -127,6 +132,7 @@ class StreamResponse(StreamingHttpResponse):
         revalidate: Seconds | Default = None,
         limits: Sequence[Limit] = (),
         head: bytes = b"",
+        compress: bool = False,
         request: HttpRequest | None = None,
         **kwargs: Any,
     ) -> None:
@@ -150,6 +156,7 @@ class StreamResponse(StreamingHttpResponse):
             report=self._report,
         )
         self.pump = Pump(self._open, self._options)
+        self._coding = coding_for(request, compress=compress)
         terms = terms_of(request, max_duration, send_timeout, revalidate, limits)
         self.live = LiveStream(
             request,
@@ -164,9 +171,15 @@ class StreamResponse(StreamingHttpResponse):
         super().__init__(self._body, **kwargs)
         if filename is not None:
             self.headers.setdefault("Content-Disposition", attachment(filename, self.format))
+        if compress:
+            patch_vary_headers(self, ["Accept-Encoding"])
+        if "Content-Encoding" in self.headers:
+            self._coding = None
+        self._content_coding = None if is_head else self._coding
         # GZipMiddleware of Django before 6.1 holds small chunks back. It leaves alone what is
         # encoded.
-        self.headers.setdefault("Content-Encoding", "identity")
+        coding = "identity" if self._coding is None else self._coding.name
+        self.headers.setdefault("Content-Encoding", coding)
 
     @classmethod
     def spawn(cls, produce: Callable[[Send], Awaitable[None]], **kwargs: Any) -> Self:
@@ -200,6 +213,8 @@ class StreamResponse(StreamingHttpResponse):
         """Returns the headers as they are sent: with the defaults that nobody has set otherwise."""
         unencoded = ("Content-Encoding", "identity")
         headers = [item for item in super().items() if item != unencoded]
+        if self._coding is not None:  # The length that a view knows is that of its items.
+            headers = [item for item in headers if item[0] != "Content-Length"]
         headers += [item for item in DEFAULT_HEADERS.items() if item[0] not in self.headers]
         return headers
 
@@ -247,7 +262,7 @@ class StreamResponse(StreamingHttpResponse):
         if not self.has_own_content:
             return super().__aiter__()
         # A stream that was started is read without any layer in between.
-        return aiter(self.pump) if self.pump.is_committed else self._async_chunks()
+        return self._encoded(self.pump) if self.pump.is_committed else self._async_chunks()
 
     async def pour(self, write: Callable[[bytes], Awaitable[None]]) -> None:
         """Awaits `write` of each chunk, in turn."""
@@ -266,11 +281,15 @@ class StreamResponse(StreamingHttpResponse):
                 await let_go()
             if self.live.ending is not None:
                 raise BrokenOff("the stream was ended before it began")
-            async for chunk in self.pump:
+            async for chunk in self._encoded(self.pump):
                 yield chunk
             self.is_delivered = True
         finally:
             await self.aclose()
+
+    def _encoded(self, chunks: Pump) -> AsyncIterator[bytes]:
+        coding = self._content_coding
+        return aiter(chunks) if coding is None else CompressedChunks(aiter(chunks), coding)
 
     async def _open(self, encode: Encode) -> Feed | Push:
         feed = await open_source(
@@ -341,7 +360,7 @@ class StreamResponse(StreamingHttpResponse):
             if is_async(self._source):
                 yield from self._chunks_of_own_loop()
             else:
-                yield from self._chunks_of_thread(rows(self._source, given))
+                yield from self._encoded_here(self._chunks_of_thread(rows(self._source, given)))
         except BrokenOff:
             raise
         except Exception as error:
@@ -378,6 +397,10 @@ class StreamResponse(StreamingHttpResponse):
         if live.ending is not Ending.DONE and options.breaks_off:
             raise BrokenOff("the stream was ended before its source")
 
+    def _encoded_here(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        coding = self._content_coding
+        return chunks if coding is None else compressed(chunks, coding)
+
     def _chunks_of_own_loop(self) -> Iterator[bytes]:
         """Runs the pump in a loop of this response, which stands still between two chunks."""
         context = contextvars.copy_context()
@@ -387,7 +410,7 @@ class StreamResponse(StreamingHttpResponse):
             run(thread.__aenter__())
             try:
                 run(self.start())
-                chunks = aiter(self.pump)
+                chunks = self._encoded(self.pump)
                 while (chunk := run(_next(chunks))) is not None:
                     yield chunk
                 self.is_delivered = True

@@ -74,6 +74,9 @@ class StreamView(LifetimeMixin, View):
     filename: str | None = None
     """What a browser saves the stream as; without a suffix it gets the format's. None: it is shown.
     """
+    compress: bool = False
+    """Whether the stream is compressed, each chunk by itself, for clients that take it. Not where
+    a secret stands beside text of somebody else's choice (BREACH)."""
     chosen_format: Format
     """The format of this response, for `stream()` and the hooks that run with it."""
     first_item_seconds: float | Default | None = DEFAULT
@@ -148,6 +151,10 @@ class StreamView(LifetimeMixin, View):
         """Returns what a browser saves the stream as, or None."""
         return self.filename
 
+    def get_compress(self) -> Any:
+        """Returns whether the stream is compressed, if the client takes it."""
+        return self.compress
+
     def get_heartbeat(self) -> Any:
         """Returns the seconds of `heartbeat`."""
         return self.heartbeat
@@ -161,6 +168,7 @@ class StreamView(LifetimeMixin, View):
         return {
             "item_type": self._asked(self.get_item_type),
             "filename": self._asked(self.get_filename),
+            "compress": self._asked(self.get_compress),
             "heartbeat": self._asked(self.get_heartbeat),
             "first_item_seconds": self._asked(self.get_first_item_seconds),
             "to_item": self.to_item if _is_overridden(self, "to_item") else None,

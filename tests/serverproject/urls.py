@@ -6,13 +6,13 @@ from . import body_views, file_views, lifetime_views, stacks, told_views, views
 from .body_views import IDLE_SECONDS, MAX_SIZE
 
 
-def in_every_format(name, view):
+def in_every_format(name, view, **options):
     """Routes a view once for each format, as `/name/format/stream's name/`."""
     events = type(f"{view.__name__}AsEvents", (view, EventStreamView), {})
     return [
-        path(f"{name}/event-stream/<name>/", events.as_view()),
+        path(f"{name}/event-stream/<name>/", events.as_view(**options)),
         *(
-            path(f"{name}/{format.name}/<name>/", view.as_view(format=format))
+            path(f"{name}/{format.name}/<name>/", view.as_view(format=format, **options))
             for format in (TEXT, JSONL, MSGPACK)
         ),
     ]
@@ -43,6 +43,12 @@ routes = [
     *in_every_format("missing", views.Missing),
     *in_every_format("visited-missing", views.VisitedMissing),
     *in_every_format("broken", views.Broken),
+    *in_every_format("compressed-steps", views.Steps, compress=True),
+    *in_every_format("compressed-plain-steps", views.PlainSteps, compress=True),
+    *in_every_format("compressed-failing", views.Failing, compress=True),
+    *in_every_format("compressed-plain-failing", views.PlainFailing, compress=True),
+    *in_every_format("compressed-endless", views.Endless, compress=True),
+    path("compressed-beating/<name>/", views.Silent.as_view(heartbeat=1, compress=True)),
     path("flood/<name>/", views.Flood.as_view()),
     path("frames/<name>/", views.Frames.as_view()),
     path("plain-frames/<name>/", views.PlainFrames.as_view()),
