@@ -132,7 +132,8 @@ def test_curl_prints_an_event_while_its_source_still_runs(server, name):
     curl = shutil.which("curl")
     if curl is None:
         pytest.skip("curl is not installed; get it by: apt-get install curl (or brew install curl)")
-    options = ["--silent", "--show-error", "--no-buffer", "--compressed", "--noproxy", "*"]
+    options = ["--silent", "--show-error", "--no-buffer", "--noproxy", "*"]
+    options += ["--compressed", "--max-time", str(PATIENCE)]
     command = [curl, *options, server.url(f"/compressed-steps/event-stream/{name}/")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"data: first\n"
@@ -179,7 +180,7 @@ def browser():
 @pytest.mark.browser
 def test_a_browser_dispatches_each_event_when_it_comes(server, browser, name):
     # A browser asks for a favicon, which is not there.
-    with new_page(browser, server.url(""), tolerated="404 (Not Found)") as page:
+    with new_page(browser, server.url(""), tolerated="404") as page:
         page.goto(server.url("/pid/"))
         path = f"/compressed-steps/event-stream/{name}/"
         with page.expect_response(lambda response: path in response.url) as opening:
