@@ -291,6 +291,26 @@ class Missing(StreamView):
         yield
 
 
+class EndlessLines(StreamView):
+    compress = True
+    format = JSONL
+    max_duration = 0.01
+
+    async def stream(self):
+        while True:
+            yield 1
+            await asyncio.sleep(0)
+
+
+class EndlessEvents(EventStreamView):
+    compress = True
+    max_duration = 0.01
+
+    def stream(self):
+        while True:
+            yield 1
+
+
 class Empty(StreamView):
     compress = True
 
@@ -341,6 +361,8 @@ VIEWS = {
     "frames": Frames,
     "nothing": Nothing,
     "missing": Missing,
+    "endless-lines": EndlessLines,
+    "endless-events": EndlessEvents,
     "empty": Empty,
     "hooked": Hooked,
     "several": Several,
@@ -425,6 +447,17 @@ async def test_an_error_midway_of_an_event_stream_ends_it_well(coding, accept):
 
 
 @pytest.mark.parametrize(
+    ("name", "ends_well"), [("endless-lines", False), ("endless-events", True)]
+)
+async def test_only_what_may_end_early_ends_its_coding_then(name, ends_well, coding, accept):
+    stream, body = await fetched(f"/{name}/", accept)
+    assert stream.is_complete == ends_well
+    data, has_ended = decompressed(coding.name, body)
+    assert b"1\n" in data
+    assert has_ended == ends_well
+
+
+@pytest.mark.parametrize(
     ("name", "expected"),
     [("rows", b"\xef\xbb\xbfa\r\n1\r\n"), ("elements", b"[0,1,2]"), ("empty", b"")],
 )
@@ -493,6 +526,13 @@ def test_wsgi_breaks_off_without_the_coding_s_end(coding, accept):
         for chunk in Client().get("/failing/", headers=accept).streaming_content:
             received += chunk
     assert decompressed(coding.name, received) == (b'1\n{"error":"the stream failed"}\n', False)
+
+
+def test_wsgi_ends_the_coding_of_events_that_are_ended(coding, accept):
+    body = b"".join(Client().get("/endless-events/", headers=accept).streaming_content)
+    data, has_ended = decompressed(coding.name, body)
+    assert data.startswith(b"data: 1\n\n")
+    assert has_ended
 
 
 @pytest.mark.parametrize("name", ["words", "plain-words", "function"])
