@@ -128,7 +128,7 @@ class LiveStream:
 
     @property
     def bytes_sent(self) -> int:
-        """How many bytes of the body were handed to the server."""
+        """How many bytes of the body were handed to the server, before any compression."""
         return self._bytes + self._pump.bytes_taken
 
     @property
