@@ -177,6 +177,13 @@ class SizelessStorage(FileSystemStorage):
         raise NotImplementedError
 
 
+class CloudStorage(FileSystemStorage):
+    """Raises what its library does, and nothing that Python knows."""
+
+    def size(self, name):
+        raise RuntimeError(f"404: {name}")
+
+
 class UnknowingStorage(FileSystemStorage):
     """Says how large its files are, which do not know it themselves."""
 
@@ -601,6 +608,7 @@ MISSING = {
     "path": lambda folder: folder / "x",
     "folder": lambda folder: folder,
     "FieldFile": lambda folder: field_file(FileSystemStorage(folder), "x"),
+    "FieldFile elsewhere": lambda folder: field_file(CloudStorage(folder), "x"),
     "empty FieldFile": lambda folder: field_file(FileSystemStorage(folder), ""),
 }
 

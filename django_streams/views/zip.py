@@ -32,6 +32,7 @@ from django.utils.timezone import get_default_timezone
 
 from django_streams.encodings import Bytes, Encode
 from django_streams.files import OpenedFile, open_file
+from django_streams.files.stored import stored_size
 from django_streams.formats import BYTES
 from django_streams.responses import StreamResponse
 from django_streams.sources import is_async
@@ -226,7 +227,7 @@ class _Entry:
     def measure(self) -> None:
         """Finds out the size; raises `FileNotFoundError`."""
         if isinstance(self._given, FieldFile):
-            self.size = _stored_size(self._given)
+            self.size = stored_size(self._given)
             return
         opened = open_file(self._given)
         self.size = opened.size
@@ -271,16 +272,6 @@ def _pair(entry: Any) -> tuple[Any, Any]:
     raise TypeError(
         f"get_files() gives pairs of a name in the archive, a str, and a file, not {entry!r:.200}."
     )
-
-
-def _stored_size(file: FieldFile) -> int | None:
-    """Returns what the storage says, which opens nothing."""
-    if not file:
-        raise FileNotFoundError(f"There is no file in the field {file.field.name!r}.")
-    try:
-        return file.size
-    except NotImplementedError:
-        return None
 
 
 # The names of files in the archive.
