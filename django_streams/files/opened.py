@@ -77,6 +77,21 @@ class OpenedFile:
         """Whether ranges can be read. To answer this, a storage may download the file."""
         return self._reader.can_seek
 
+    @property
+    def may_seek(self) -> bool:
+        """Whether ranges can be read, as far as it is known already: nothing is downloaded."""
+        return self._reader.may_seek
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a regular file, which takes no longer to read than a disk does."""
+        return isinstance(self._reader, LocalReader)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether `path` still leads to this file, and nobody has written to it since."""
+        return isinstance(self._reader, LocalReader) and self._reader.is_in_place()
+
     def slices(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yields the bytes from `start` up to `stop`, or to the end, in pieces of 1 MiB or less.
 
