@@ -91,7 +91,8 @@ class ZipStreamView(StreamView):
         before its turn comes, so there may be thousands. Whatever is given is closed.
 
         Names may come from anywhere. What would leave the folder that the archive is unpacked in is
-        taken out of them, and control characters; of equal names the later ones get a number.
+        taken out of them, and control characters; what Windows does not take becomes `_`; of equal
+        names the later ones get a number.
         """
         raise NotImplementedError(
             f"{type(self).__qualname__} has no get_files() to say what is in the archive"
@@ -281,7 +282,9 @@ _MAX_PART = 200
 """Folders of a name, and bytes of each, that are kept, from the end: names have to fit in 64 KiB
 (APPNOTE 4.4.10), and in the 255 bytes that file systems take, with a number."""
 
-_DRIVE = re.compile("^(.):")
+# Of Windows, whose Explorer leaves out, or fails at, what has such a name.
+_UNTAKEN = re.compile(r'[<>:"|?*]')
+_DEVICE = re.compile(r"^(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[1-9¹²³])(?= *(?:\.|$))", re.I)
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode's categories of what no name has: controls, lone surrogates, line ends."""
 
@@ -321,15 +324,17 @@ class _Names:
 
 
 def _cleaned(name: str) -> str:
-    """Returns a relative path with slashes, whatever the name is: no drive, and nothing upwards."""
+    """Returns a relative path with slashes, whatever the name is: nothing upwards, and nothing that
+    Windows does not take.
+    """
     name = "".join(char for char in name if unicodedata.category(char) not in _CONTROLS)
     parts: list[str] = []
     for part in name.replace("\\", "/").split("/")[-_MAX_PARTS:]:
         part = part.encode()[-_MAX_PART:].decode(errors="ignore")
-        if not parts:
-            part = _DRIVE.sub(r"\1_", part)
-        if part.strip(" ."):  # Windows takes ".. " for "..".
-            parts.append(part)
+        if not part.strip(" ."):  # Windows takes ".. " for "..".
+            continue
+        part = _DEVICE.sub(r"\1_", _UNTAKEN.sub("_", part))
+        parts.append(f"{part[:-1]}_" if part[-1] in " ." else part)
     return "/".join(parts) or "file"
 
 
