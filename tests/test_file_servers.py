@@ -830,6 +830,22 @@ def test_nginx_answers_conditions_and_ranges(nginx):
     assert answered(nginx, path, f"Range: bytes={MIDDLE}-\r\n").status == 416
 
 
+def test_nginx_has_entity_tags_and_dates_of_its_own(nginx):
+    """It drops those of the application, and evaluates conditions with those it sends."""
+    path = "/accelerated-with-tag/small.txt"
+    assert answered(nginx.application, path).headers["ETag"] == '"v17"'
+    head = answered(nginx, path, method="HEAD").headers
+    plain = answered(nginx, "/accelerated/small.txt", method="HEAD").headers
+    assert head.get_all("ETag") == [plain["ETag"]]
+    assert head.get_all("Last-Modified") == [plain["Last-Modified"]]
+    for etag, matches in (('"v17"', False), (plain["ETag"], True)):
+        status = answered(nginx, path, f"If-None-Match: {etag}\r\n").status
+        assert status == (304 if matches else 200)
+        assert answered(nginx, path, f"If-Match: {etag}\r\n").status == (200 if matches else 412)
+        ranged = f"If-Range: {etag}\r\nRange: bytes=0-1\r\n"
+        assert answered(nginx, path, ranged).status == (206 if matches else 200)
+
+
 def test_aria2c_splits_what_nginx_sends(nginx, aria2c, saved):
     split(aria2c, saved, nginx.url("/accelerated/large.bin"))
     assert_is_large(saved)

@@ -88,7 +88,8 @@ class FileStreamView(View):
     def get_etag(self, file: Any) -> Any:
         """Returns the entity tag of what `get_file()` has returned, where its storage has one.
 
-        None: it is made of size and modification time, if they are known.
+        None: it is made of size and modification time, if they are known. A web server that sends
+        the file itself (X-Accel-Redirect, X-Sendfile) has tags of its own, and this is not used.
         """
         return None
 

@@ -99,6 +99,7 @@ routes = [
     # Files.
     path("files/<name>/<path:path>", file_views.Files.as_view()),
     path("accelerated/<path:path>", file_views.Accelerated.as_view()),
+    path("accelerated-with-tag/<path:path>", file_views.AcceleratedWithTag.as_view()),
     path("named/given/", file_views.NamedByView.as_view()),
     path("named/own/", file_views.NamedByItself.as_view()),
 ]
