@@ -14,9 +14,6 @@ from .servers import ASGI_SERVERS, HOST, PATIENCE, eventually, running
 
 pytestmark = pytest.mark.server
 
-NOTICES_A_STALL = ("uvicorn", "granian", "hypercorn")
-"""Servers that let an application wait for its client; daphne takes everything at once."""
-
 A_BIT = 2**14
 
 
@@ -50,7 +47,7 @@ def endings(server, name):
 # A client that does not read.
 
 
-@pytest.mark.parametrize("server", NOTICES_A_STALL, indirect=True)
+@pytest.mark.parametrize("server", ASGI_SERVERS, indirect=True)
 def test_a_client_that_takes_nothing_is_given_up(server, name):
     with slowly_read(server, f"/impatient/{name}/") as sock:
         assert server.time_of("begun", name)
@@ -71,7 +68,7 @@ def connected(server, sock):
     )
 
 
-@pytest.mark.parametrize("server", NOTICES_A_STALL, indirect=True)
+@pytest.mark.parametrize("server", ASGI_SERVERS, indirect=True)
 def test_a_client_that_is_slow_is_not(server, name):
     with slowly_read(server, f"/impatient/{name}/") as sock:
         ends = time.monotonic() + 6 * SEND_TIMEOUT

@@ -41,6 +41,7 @@ from django_streams.responses import (
 from django_streams.views import refusal, wants_body_stream
 
 from .exchange import EXCHANGE, Exchange
+from .holding import holding_back
 from .sending import Sending, abort
 from .unread import answering, awaits_continue, leaves_body_unread, lend_csrf_token
 
@@ -86,6 +87,7 @@ class StreamingASGIHandler(ASGIHandler):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; returns when its source is closed."""
         exchange = scope.get(EXCHANGE) or Exchange()
+        send = holding_back(send)
         receive_body, answer = receive, send
         if leaves_body_unread(scope, self.get_urlconf):
             receive_body = exchange.receiver = Receiver(
