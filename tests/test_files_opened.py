@@ -108,6 +108,20 @@ class RemoteFile(File):
         return self.file.read(*args)
 
 
+class LateFile(File):
+    """Is filled by its first read, as the files of FTP and SFTP in django-storages are."""
+
+    def __init__(self, content, name):
+        super().__init__(io.BytesIO(), name)
+        self.size = len(content)
+        self._content = content
+
+    def read(self, count=None):
+        if self._content is not None:
+            self.file, self._content = io.BytesIO(self._content), None
+        return self.file.read(count)
+
+
 class RemoteStorage(Storage):
     def __init__(self, files, modified=None):
         self.files = files
@@ -228,6 +242,7 @@ SEEKING = {
     "FieldFile elsewhere": lambda path: field_file(RemoteStorage({"a/b": CONTENT}), "a/b"),
     "ImageFieldFile": lambda path: field_file(stored(path), "data.bin", ImageFieldFile),
     "RemoteFile": lambda path: RemoteFile(CONTENT, "a", len(CONTENT)),
+    "LateFile": lambda path: LateFile(CONTENT, "a"),
     "BytesIO": lambda path: io.BytesIO(CONTENT),
     "bytes": lambda path: CONTENT,
     "bytearray": lambda path: bytearray(CONTENT),
@@ -612,6 +627,11 @@ def test_what_is_told_of_a_remote_file_does_not_download_it():
     assert opened.etag is not None
     assert read(opened, 5, 10) == CONTENT[5:10]
     assert storage.opened[0].downloads == 1
+
+
+def test_a_file_that_is_filled_by_its_first_read_gives_the_right_part():
+    for start in (0, 5, len(CONTENT) - 1):
+        assert read(open_file(LateFile(CONTENT, "a")), start) == CONTENT[start:]
 
 
 def test_a_storage_without_zones_gives_the_same_validators():

@@ -125,18 +125,29 @@ class FileReader:
     @property
     def may_seek(self) -> bool:
         # A storage's file that opens itself when it is touched has a property for what it wraps.
-        is_open = not isinstance(self._file, File) or "file" in vars(self._file)
+        is_open = not isinstance(self._file, File) or _wrapped(self._file) is not None
         return self.can_seek if is_open else True
 
     def read_at(self, offset: int, count: int) -> bytes:
         if self.can_seek:
-            self._file.seek(self._start + offset)
-        elif offset != self._position:
+            return self._read_from(self._start + offset, count)
+        if offset != self._position:
             raise io.UnsupportedOperation(f"{self._file!r} can be read once, from its beginning.")
         self._position = None  # Should reading fail.
         chunk = _as_bytes(self._file.read(count))
         self._position = offset + len(chunk)
         return chunk
+
+    def _read_from(self, position: int, count: int) -> bytes:
+        self._file.seek(position)
+        wrapped = _wrapped(self._file)
+        chunk = self._file.read(count)
+        if _wrapped(self._file) is not wrapped:
+            # Files of FTP and SFTP (django-storages) are empty until they are read: then they are
+            # fetched, and read from the beginning.
+            self._file.seek(position)
+            chunk = self._file.read(count)
+        return _as_bytes(chunk)
 
 
 class ChunkReader:
@@ -217,6 +228,11 @@ def _local(file: Any) -> io.FileIO | None:
     if type(file) is not io.FileIO or not hasattr(os, "pread"):  # Windows has none.
         return None
     return file if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+
+
+def _wrapped(file: Any) -> Any:
+    """Returns what a file of Django's reads from, if it is there without being asked for."""
+    return vars(file).get("file") if isinstance(file, File) else None
 
 
 def _can_seek(file: Any) -> bool:
