@@ -37,7 +37,8 @@ from django_streams.asgi import StreamingASGIHandler, get_asgi_application
 from django_streams.checks import check_settings
 from django_streams.exceptions import BrokenOff
 from django_streams.files import SLICE_BYTES, FileShrunk, open_file
-from django_streams.responses.file import REMOTE_READS, SMALL_BYTES
+from django_streams.responses.file import SMALL_BYTES
+from django_streams.responses.file_body import REMOTE_READS
 from tests.kennel.models import Dog
 
 pytestmark = pytest.mark.urls(__name__)
@@ -597,7 +598,7 @@ async def test_a_storage_may_ask_the_database_while_it_is_read(monkeypatch, serv
     """Nobody else would ever close the connections of the threads in which files are read."""
     closed = []
     monkeypatch.setattr(
-        "django_streams.responses.file.close_connections",
+        "django_streams.responses.file_body.close_connections",
         lambda: closed.append(threading.current_thread()),
     )
     serve(Recorded())

@@ -72,7 +72,7 @@ async def test_a_large_piece_has_its_time_where_the_server_does_not_say_what_is_
 async def test_a_client_that_takes_some_of_it_is_no_stall():
     server = Uvicorn()
     server.held = 1000
-    async with asyncio.timeout(5), Sending(server.send, SECONDS) as sending:
+    async with asyncio.timeout(10), Sending(server.send, 20 * SECONDS) as sending:
         taking = asyncio.ensure_future(take(server))
         await sending.write(b"x" * 1000)
         await taking
@@ -80,8 +80,8 @@ async def test_a_client_that_takes_some_of_it_is_no_stall():
 
 
 async def take(server):
-    for _ in range(20):
-        await asyncio.sleep(SECONDS / 4)
+    for _ in range(25):
+        await asyncio.sleep(SECONDS)
         server.held -= 10
     server.may_send.set()
 

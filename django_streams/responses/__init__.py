@@ -1,10 +1,11 @@
 """What a view returns: a source, a format and options, and nothing started."""
 
+from .event_stream import EventStreamResponse
 from .file import FileStreamResponse
 from .instead import keep_what_was_said
 from .no_content import no_content
 from .options import DEFAULT, Default, default_error_item
-from .responses import EventStreamResponse, StreamResponse
+from .responses import StreamResponse
 from .revalidation import EXCHANGE, Revalidation
 
 __all__ = [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, TypeAlias
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
@@ -133,3 +134,18 @@ def coding_for(request: HttpRequest | None, *, compress: Any) -> Coding | None:
             "Write StreamResponse(..., compress=True, request=request)."
         )
     return choose_coding(request.headers.get("Accept-Encoding"))
+
+
+def is_served_async(request: HttpRequest | None) -> bool:
+    """Whether the response will be iterated on an event loop.
+
+    Without a request the thread tells: asgiref remembers the loop a thread works for, and knows
+    which loops are thrown away when the view returns, as that of an async view under WSGI is.
+    """
+    if request is not None:
+        return hasattr(request, "scope")
+    try:
+        return asyncio.get_running_loop() not in AsyncToSync.loop_thread_executors
+    except RuntimeError:
+        loop: Any = getattr(SyncToAsync.threadlocal, "main_event_loop", None)
+        return loop is not None and bool(loop.is_running())

@@ -1,4 +1,4 @@
-"""`StreamResponse` and `EventStreamResponse`: a source, a format and options, and nothing started.
+"""`StreamResponse`: a source, a format and options, and nothing started.
 
 A response is built while the request is decided upon. It starts when it is first iterated, or when
 our ASGI handler starts it after the middleware (see `asgi`). It can be iterated both ways:
@@ -21,29 +21,21 @@ from collections.abc import (
 )
 from contextlib import aclosing, closing
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from itertools import chain, islice
-from types import TracebackType
 from typing import Any, Self
 
 from asgiref.sync import (
-    AsyncToSync,
-    SyncToAsync,
     ThreadSensitiveContext,
-    async_to_sync,
-    sync_to_async,
 )
-from django.core.signals import got_request_exception
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 
 from django_streams.buffer import Buffer
 from django_streams.compression import CompressedChunks, compressed
 from django_streams.conf import conf
-from django_streams.events import Event
-from django_streams.exceptions import BrokenOff, ShuttingDown, StreamError
-from django_streams.formats import EVENT_STREAM, TEXT, EventStreamFormat, Format
+from django_streams.exceptions import BrokenOff, ShuttingDown
+from django_streams.formats import TEXT, Format
 from django_streams.lifetime import Ending, Limit, LiveStream
 from django_streams.pump import Encode, Feed, Pump, PumpOptions, Push, Send, drive
 from django_streams.release import abandon_thread, let_go
@@ -59,6 +51,7 @@ from django_streams.sources import (
     rows,
 )
 
+from .failures import Failures
 from .options import (
     DEFAULT,
     Default,
@@ -68,13 +61,13 @@ from .options import (
     checked_format,
     coding_for,
     default_error_item,
-    error_item_of,
     idle_seconds,
+    is_served_async,
     terms_of,
 )
 from .revalidation import EXCHANGE, is_still_allowed
 
-__all__ = ["EventStreamResponse", "StreamResponse"]
+__all__ = ["StreamResponse"]
 
 logger = logging.getLogger("django.request")
 
@@ -113,7 +106,6 @@ class StreamResponse(StreamingHttpResponse):
     """Whether all of the body was handed to the server."""
     exchange: Any = None
     """What our ASGI handler keeps of the request and its answer."""
-    _handler_class: Any = None
     _is_primed = False
 
     def __init__(
@@ -143,7 +135,7 @@ class StreamResponse(StreamingHttpResponse):
         self._source = () if is_head else source
         # An item type reads attributes, as to_item() does, and may touch the database likewise.
         self._to_item = to_item or (None if item_type is None else _unchanged)
-        self._error_item = error_item
+        self._failures = Failures(request, self.format, error_item)
         self._options = PumpOptions(
             encode=self.format.encoder(item_type),
             head=b"" if is_head else self.format.opening(item_type) + head,
@@ -152,8 +144,8 @@ class StreamResponse(StreamingHttpResponse):
             idle_seconds=idle_seconds(self.format, heartbeat),
             joins_chunks=self.format.joins_items,
             breaks_off=self.format.breaks_off,
-            record=self._record,
-            report=self._report,
+            record=self._failures.record,
+            report=self._failures.report,
         )
         self.pump = Pump(self._open, self._options)
         self._coding = coding_for(request, compress=compress)
@@ -166,7 +158,7 @@ class StreamResponse(StreamingHttpResponse):
             is_allowed=is_still_allowed,
         )
         self._body: AsyncIterator[bytes] | Iterator[bytes]
-        self._body = self._async_chunks() if _is_served_async(request) else self._sync_chunks()
+        self._body = self._async_chunks() if is_served_async(request) else self._sync_chunks()
         kwargs.setdefault("content_type", self.format.content_type)
         super().__init__(self._body, **kwargs)
         if filename is not None:
@@ -201,8 +193,8 @@ class StreamResponse(StreamingHttpResponse):
 
     def attach(self, request: HttpRequest, sender: type) -> None:
         """Learns what it answers, and the handler that asks: a failure midway is told with both."""
-        self._request = self.live.request = request
-        self._handler_class = sender
+        self._request = self.live.request = self._failures.request = request
+        self._failures.sender = sender
 
     def drop_content(self) -> None:
         """Makes it an answer to HEAD: the headers, and nothing to stream."""
@@ -302,34 +294,6 @@ class StreamResponse(StreamingHttpResponse):
             await let_go()  # Of the thread in which a plain function has made the source.
         return feed
 
-    async def _record(self, error: Exception) -> bytes:
-        """Returns what the client is told of a failure midway, in the stream's format."""
-        try:
-            item = await error_item_of(self._error_item, error)
-            return b"" if item is None else self.format.encode_error(item)
-        except Exception:
-            logger.exception("The item that tells of a failure midway could not be made.")
-            return b""
-
-    async def _report(self, error: Exception) -> None:
-        # The thread adds its frames to the traceback of what it raises again.
-        await sync_to_async(self._log)(error, error.__traceback__)
-
-    def _log(self, error: Exception, traceback: TracebackType | None) -> None:
-        """Tells the operator of a failure midway, as Django does of one in a view."""
-        path = self._request.path if self._request is not None else "a stream"
-        if isinstance(error, StreamError) and error.is_clients:
-            details = {"status_code": error.status, "request": self._request}
-            logger.warning("%s: %s", error, path, extra=details)
-            return
-        logger.error(
-            "Streaming failed midway: %s",
-            path,
-            exc_info=(type(error), error, traceback),
-            extra={"status_code": 500, "request": self._request},
-        )
-        got_request_exception.send_robust(sender=self._handler_class, request=self._request)
-
     # Iterated without one.
 
     def __iter__(self) -> Iterator[bytes]:
@@ -366,7 +330,7 @@ class StreamResponse(StreamingHttpResponse):
         except Exception as error:
             if self._is_primed:
                 raise
-            self._log(error, error.__traceback__)
+            self._failures.report_here(error)
             raise BrokenOff(f"the source raised {type(error).__name__} at its start") from error
 
     def _chunks_of_thread(self, begin: Callable[[], Iterator[Any]]) -> Iterator[bytes]:
@@ -380,7 +344,7 @@ class StreamResponse(StreamingHttpResponse):
             live.fail(error)
             if not has_begun:
                 raise error
-            return self._fail(error)
+            return self._failures.record_here(error)
 
         live.open_here()
         try:
@@ -419,48 +383,9 @@ class StreamResponse(StreamingHttpResponse):
                 run(let_go())
                 run(thread.__aexit__(None, None, None))
 
-    def _fail(self, error: Exception) -> bytes:
-        record = async_to_sync(self._record)(error)
-        self._log(error, error.__traceback__)
-        return record
-
-
-class EventStreamResponse(StreamResponse):
-    """A stream of Server-Sent Events, whose headers leave at once.
-
-    Takes what `StreamResponse` takes, and `retry`: how long a client waits before it reconnects, in
-    seconds or as a `timedelta`; None leaves it to the browser.
-    """
-
-    format = EVENT_STREAM
-
-    def __init__(
-        self, source: Any, *, retry: float | timedelta | None = None, **kwargs: Any
-    ) -> None:
-        kwargs.setdefault("first_item_seconds", None)
-        format = kwargs.get("format") or self.format
-        if retry is not None and isinstance(format, EventStreamFormat):
-            kwargs["head"] = Event(retry=retry).encode()
-        super().__init__(source, **kwargs)
-
 
 def _unchanged(value: Any) -> Any:
     return value
-
-
-def _is_served_async(request: HttpRequest | None) -> bool:
-    """Whether the response will be iterated on an event loop.
-
-    Without a request the thread tells: asgiref remembers the loop a thread works for, and knows
-    which loops are thrown away when the view returns, as that of an async view under WSGI is.
-    """
-    if request is not None:
-        return hasattr(request, "scope")
-    try:
-        return asyncio.get_running_loop() not in AsyncToSync.loop_thread_executors
-    except RuntimeError:
-        loop: Any = getattr(SyncToAsync.threadlocal, "main_event_loop", None)
-        return loop is not None and bool(loop.is_running())
 
 
 async def _nothing() -> AsyncIterator[bytes]:
