@@ -70,8 +70,10 @@ WSGI_SERVERS = ("gunicorn", "wsgiref")
 class Server:
     """One server process and all that it has started."""
 
-    def __init__(self, name, directory, environment):
+    def __init__(self, name, directory, environment, command=None):
         self.name = name
+        self.command = command or COMMANDS[name]
+        """How it is started, as `python -m ...`."""
         self.log = directory / f"{name}.log"
         self.database = Path(environment["SERVERPROJECT_DATABASE"])
         self.media = directory / "media"
@@ -93,7 +95,7 @@ class Server:
     def start(self):
         for _ in range(3):  # The port was free when it was asked for: somebody else may be faster.
             self.port = free_port()
-            command = [sys.executable, "-m", *COMMANDS[self.name].split()]
+            command = [sys.executable, "-m", *self.command.split()]
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
                     [part.replace("PORT", str(self.port)) for part in command],
@@ -388,15 +390,20 @@ def _allow_many_files(request):
         request.config.add_cleanup(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
 
 
-def _environment(directory):
-    """Returns what a server process sees of the world, with a database of its own."""
-    environment = os.environ | {
+def environment_in(directory):
+    """Returns what a server process sees of the world, with no database yet."""
+    return os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.serverproject.settings",
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "SERVERPROJECT_DATABASE": str(directory / "db.sqlite3"),
         "SERVERPROJECT_FILES": str(directory.parent / "files"),
     }
+
+
+def _environment(directory):
+    """Returns the same with a database of its own."""
+    environment = environment_in(directory)
     subprocess.run(
         [sys.executable, "-m", "tests.serverproject.prepare"],
         cwd=ROOT,

@@ -9,8 +9,9 @@ from typing import Any, Self
 
 from django_streams.conf import conf
 from django_streams.exceptions import BrokenOff
+from django_streams.lifetime import CUT_SECONDS
 
-__all__ = ["Sending", "abort"]
+__all__ = ["Sending", "abort", "abort_later"]
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
@@ -84,12 +85,42 @@ class Sending:
 
 
 def abort(send: Send) -> None:
-    """Drops the connection of a client that does not take what is sent, if the server is uvicorn.
+    """Drops the connection of a client that does not take what is sent, where a transport is found.
 
-    It would close the connection when the client has taken the rest: never. Its `send` is a method
-    of an object with the transport.
+    uvicorn and hypercorn would close the connection when the client has taken the rest: never.
     """
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    drop = getattr(transport, "abort", None)
-    if drop is not None:
-        drop()
+    transport = _transport_of(send)
+    if transport is not None:
+        transport.abort()
+
+
+def abort_later(send: Send) -> None:
+    """Drops the connection if its client has not taken the rest of an ended body in a while.
+
+    For a server that stops, and waits for it: what is left is little enough to wait in the
+    transport, so nothing in `Sending` has noticed.
+    """
+    transport = _transport_of(send)
+    if transport is not None:
+        asyncio.get_running_loop().call_later(CUT_SECONDS, _abort_unwritten, transport)
+
+
+def _abort_unwritten(transport: Any) -> None:
+    if transport.get_write_buffer_size():
+        transport.abort()
+
+
+def _transport_of(send: Send) -> Any:
+    """Returns the transport, or None: no server hands it out.
+
+    uvicorn's `send` is a method of an object with the transport. hypercorn's stream has the `send`
+    of a protocol, which has that of a connection, which has the writer.
+    """
+    sender: Any = send
+    for _ in range(3):
+        owner = getattr(sender, "__self__", None)
+        transport = getattr(getattr(owner, "writer", owner), "transport", None)
+        if transport is not None:
+            return transport
+        sender = getattr(owner, "send", None)
+    return None
