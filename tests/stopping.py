@@ -32,6 +32,7 @@ STOPPING_COMMANDS = {
     "granian, killing": f"{COMMANDS['granian']} --workers-kill-timeout {STOP_SECONDS}",
     "granian, 2 workers": f"{COMMANDS['granian']} --workers 2",
     "daphne": COMMANDS["daphne"],
+    "gunicorn": COMMANDS["gunicorn"],
     "hypercorn": f"{COMMANDS['hypercorn']} --workers 0",
 }
 

@@ -18,10 +18,19 @@ FINISHING = "/stopping/finishing/{}/"
 FIRST_EVENT = b"data: first\n\n"
 FIRST_ITEM = b'["first"'
 
+ASGI_COMMANDS = (
+    "uvicorn",
+    "uvicorn, 2 workers",
+    "gunicorn with uvicorn",
+    "granian",
+    "granian, 2 workers",
+    "daphne",
+    "hypercorn",
+)
 ONE_PROCESS = ("uvicorn", "granian, killing", "daphne", "hypercorn")
 
 
-@pytest.mark.parametrize("name", sorted(STOPPING_COMMANDS.keys() - {"granian, killing"}))
+@pytest.mark.parametrize("name", ASGI_COMMANDS)
 def test_nothing_that_is_open_holds_a_server_up(tmp_path, name):
     """And nothing of it is lost from sight."""
     with started(name, tmp_path) as server:
@@ -113,6 +122,16 @@ def test_what_comes_too_late_is_sent_away_if_it_is_a_stream(tmp_path):
         answer = ordinary.answer()
         assert (answer.status, answer.content) == (200, b"answered")
         server.assert_gone()
+
+
+def test_a_stream_in_a_thread_ends_with_its_next_item(tmp_path):
+    with started("gunicorn", tmp_path) as server:
+        events = server.opened(4, PLAIN_EVENTS, FIRST_EVENT)
+        server.interrupt(SIGTERM)
+        assert None not in [rest(answer) for answer in events]
+        server.clients.close()  # gunicorn keeps connections for two seconds.
+        server.assert_gone()
+        server.assert_closed()
 
 
 # By hand, and while the code is changed.
