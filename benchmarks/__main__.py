@@ -7,7 +7,7 @@ round: so they hold when the machine's speed drifts. What is printed is the medi
 
 import argparse
 
-from . import decoding, files, streams, uploads
+from . import compression, decoding, files, streams, uploads
 
 SUITES = {
     "events": streams.run_events,
@@ -16,6 +16,7 @@ SUITES = {
     "decoding": decoding.run,
     "uploads": uploads.run,
     "files": files.run,
+    "compression": compression.run,
 }
 
 

@@ -11,7 +11,7 @@ Each answers /ready/ (events that are there at once), /awaited/ (one real await 
 /first/ (a single event, then nothing); ours and django /jsonl/ and /msgpack/ (dicts) and /csv/
 (rows) too. To /count/ of ours, django and raw a body can be sent, and to /save/ of the first two a
 form with a file; `receivers` has their views. At /files/ the three send the files that somebody
-has put into a folder; `senders` has the views.
+has put into a folder; `senders` has the views. `ours_sliced` is ours with STREAMS["PATHSEND"] off.
 """
 
 import asyncio
@@ -30,12 +30,15 @@ SLICE_BYTES = 2**20
 EVENTS, DICTS, ROWS = 200_000, 100_000, 1_000_000
 encode = msgspec.json.Encoder().encode
 
+STREAMS = {}  # As the settings of the process have it.
+
 settings.configure(
     ALLOWED_HOSTS=["*"],
     INSTALLED_APPS=["django_streams"],
     MEDIA_ROOT=Path(tempfile.gettempdir(), SAVED),
     ROOT_URLCONF=__name__,
     SECRET_KEY="benchmark",
+    STREAMS=STREAMS,
 )
 
 
@@ -100,6 +103,11 @@ def _ours():
         path("files/<name>", ours_file),
     ]
     return get_asgi_application()
+
+
+def _ours_sliced():
+    STREAMS["PATHSEND"] = False
+    return _ours()
 
 
 def _django():
@@ -234,7 +242,12 @@ async def raw_single(scope, receive, send):
 
 def __getattr__(name):
     """Builds a contestant when its server asks for it: each process serves one."""
-    builders = {"ours": _ours, "django": _django, "sse_starlette": _sse_starlette}
+    builders = {
+        "ours": _ours,
+        "ours_sliced": _ours_sliced,
+        "django": _django,
+        "sse_starlette": _sse_starlette,
+    }
     if name not in builders:
         raise AttributeError(name)
     return builders[name]()

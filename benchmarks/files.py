@@ -38,6 +38,15 @@ RACES = [
         {"raw": 0.95, "nginx": 0.75},
         server="granian",
     ),
+    # Without "pathsend": what it costs one client is what it saves the process.
+    Race(
+        LARGE,
+        "bytes of a file",
+        BYTES,
+        ("ours_sliced", "raw", "nginx"),
+        {"raw": 0.95, "nginx": 0.75},
+        server="granian",
+    ),
     Race(SMALL, "files of 4 KiB", REQUESTS[SMALL], ("ours", "django"), {"django": 0.9}),
 ]
 

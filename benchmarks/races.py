@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Race:
-    """One URL that several contestants answer, and what ours is to be of theirs."""
+    """One URL that several contestants answer, and what the first is to be of the others."""
 
     url: str
     what: str
@@ -24,7 +24,7 @@ def report_race(race, rows, unit="k/s", divisor=1e3):
     report_medians([{name: row[name] / divisor for name in row} for row in rows], unit)
     for other, target in race.targets.items():
         if other in rows[0]:
-            report_ratio(rows, other, target)
+            report_ratio(rows, other, target, ours=race.contestants[0])
 
 
 def report_medians(rows, unit, digits=0):
@@ -32,9 +32,9 @@ def report_medians(rows, unit, digits=0):
         print(f"  {name:14} {statistics.median(row[name] for row in rows):8.{digits}f} {unit}")
 
 
-def report_ratio(rows, other, target):
-    ratio = statistics.median(row["ours"] / row[other] for row in rows)
-    print(f"  {f'ours / {other}':24} {ratio:6.2f}   {met(ratio >= target)}: at least {target:g}")
+def report_ratio(rows, other, target, ours="ours"):
+    ratio = statistics.median(row[ours] / row[other] for row in rows)
+    print(f"  {f'{ours} / {other}':24} {ratio:6.2f}   {met(ratio >= target)}: at least {target:g}")
 
 
 def met(is_met):

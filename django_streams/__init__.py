@@ -61,6 +61,7 @@ from .postcard import (
     U128,
     Char,
 )
+from .release import release
 from .responses import EventStreamResponse, FileStreamResponse, StreamResponse
 from .signals import stream_finished, stream_started
 from .sources import Spawn
@@ -167,6 +168,7 @@ __all__ = [
     "decode",
     "find_format",
     "open_streams",
+    "release",
     "shutting_down",
     "stream_finished",
     "stream_started",

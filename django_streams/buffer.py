@@ -164,11 +164,11 @@ class Buffer:
     def close(self) -> None:
         """Drops what is there and refuses what comes: a waiting producer gets `ClientDisconnected`.
 
-        Whoever still reads gets `BrokenOff`, unless the stream had finished: what was cut must not
-        look whole.
+        Whoever still reads gets `BrokenOff`, unless all of a finished stream was taken: what was
+        cut must not look whole.
         """
-        if not (self.is_finished or self.is_closed):
-            self._error = BrokenOff("the stream was closed before its end")
+        if not self.is_closed and (self._chunks or not self.is_finished):
+            self._error = self._error or BrokenOff("the stream was closed before its end")
         self.is_closed = True
         self._chunks.clear()
         self.size = 0

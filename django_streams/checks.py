@@ -26,12 +26,18 @@ from django.views import View
 
 from .asgi import StreamingASGIHandler
 from .body import LIMITS, check_limit
-from .conf import conf, seconds
+from .conf import amount, conf, seconds
 from .formats import Format, is_choice
 from .responses import Default
 from .views import BodyStreamMixin, CSVMixin, FileStreamView, StreamView, wants_body_stream
 
 __all__ = ["check_server", "check_settings", "check_views"]
+
+_TIMES = ("heartbeat", "first_item_seconds", "max_duration", "revalidate", "send_timeout")
+_COUNTS = ("max_streams", "max_streams_per_user", "max_streams_per_address")
+
+SHOWN_VIEWS = 3
+"""Of the views that a message is about: enough to know what is meant."""
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
@@ -60,14 +66,7 @@ def check_server(**kwargs: Any) -> list[CheckMessage]:
     if not _streaming_views():
         return []
     if not getattr(settings, "ASGI_APPLICATION", None):
-        return [
-            Warning(
-                "Streaming views are routed, but ASGI_APPLICATION is not set: under WSGI each open "
-                "stream keeps a worker thread to itself.",
-                hint='Set ASGI_APPLICATION = "yourproject.asgi.application" and serve that.',
-                id="streams.W002",
-            )
-        ]
+        return [_only_wsgi()] if settings.WSGI_APPLICATION else []
     if _is_ours(settings.ASGI_APPLICATION):
         return []
     return [
@@ -79,6 +78,26 @@ def check_server(**kwargs: Any) -> list[CheckMessage]:
             id="streams.W001",
         )
     ]
+
+
+def _only_wsgi() -> CheckMessage:
+    names = sorted({_name_of(view) for view in _streaming_views()})
+    shown = ", ".join(names[:SHOWN_VIEWS]) + (", ..." if len(names) > SHOWN_VIEWS else "")
+    return Warning(
+        f"Streaming views are routed ({shown}), but the project is only set up for WSGI: there "
+        "each open stream keeps a thread of the server to itself, or a process of a server "
+        "without threads.",
+        hint='Set ASGI_APPLICATION = "yourproject.asgi.application" and serve that; or, if streams '
+        "are short and few, give the server a thread for each (gunicorn --threads 50) and silence "
+        "this by SILENCED_SYSTEM_CHECKS.",
+        id="streams.W002",
+    )
+
+
+def _name_of(callback: Any) -> str:
+    view = getattr(callback, "view_class", callback)
+    name: str = getattr(view, "__qualname__", type(view).__qualname__)  # A partial has none.
+    return name
 
 
 def _faults(callback: Any) -> Iterator[str]:
@@ -119,13 +138,24 @@ def _faults_of_stream(view: type[StreamView], options: dict[str, Any]) -> Iterat
     ours = [CSVMixin.get_format, *(getattr(StreamView, hook) for hook in hooks)]
     if all(getattr(view, hook) in ours for hook in hooks):
         yield from _misfits(name, chosen, attribute("item_type"))
-    for option in ("heartbeat", "first_item_seconds"):
-        value = attribute(option)
-        if not isinstance(value, Default | property):
-            try:
-                seconds(f"{name}.{option}", value, optional=True)
-            except ImproperlyConfigured as error:
-                yield str(error)
+    yield from _faults_of_switch(f"{name}.compress", attribute("compress"))
+    for check, names in ((seconds, _TIMES), (_counted, _COUNTS)):
+        for option in names:
+            value = attribute(option)
+            if not isinstance(value, Default | property):
+                try:
+                    check(f"{name}.{option}", value, optional=True)
+                except ImproperlyConfigured as error:
+                    yield str(error)
+
+
+def _faults_of_switch(name: str, value: Any) -> Iterator[str]:
+    if not isinstance(value, bool | property):
+        yield f"{name} is {value!r}; it takes True or False."
+
+
+def _counted(name: str, value: Any, *, optional: bool) -> int | None:
+    return amount(name, value, unit="streams", optional=optional)
 
 
 def _faults_of_files(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -19,12 +20,16 @@ __all__ = ["Conf", "amount", "conf", "seconds"]
 
 
 def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:
-    """Returns a positive number of seconds; raises `ImproperlyConfigured` for anything else."""
+    """Returns a positive number of seconds; raises `ImproperlyConfigured` for anything else.
+
+    A `timedelta` will do, too.
+    """
     if value is None and optional:
         return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and value > 0:
-        return float(value)
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    if is_number and math.isfinite(number) and number > 0:
+        return float(number)
     raise ImproperlyConfigured(
         f"{name} is {value!r}; it takes a positive number of seconds"
         + (", or None." if optional else ".")
@@ -152,12 +157,14 @@ class Conf:
         return self._amount("BODY_MIN_RATE", 240, unit=unit, optional=True)
 
     @property
+    def pathsend(self) -> bool:
+        """Whether an ASGI server that offers to send whole local files by itself is to do it."""
+        return self._flag("PATHSEND", default=True)
+
+    @property
     def x_sendfile(self) -> bool:
         """Whether the web server sends local files, named by X-Sendfile: Apache's, lighttpd's."""
-        value = self._get("X_SENDFILE", False)
-        if not isinstance(value, bool):
-            raise ImproperlyConfigured(f'STREAMS["X_SENDFILE"] is {value!r}; it takes a bool.')
-        return value
+        return self._flag("X_SENDFILE", default=False)
 
     @property
     def x_accel_redirect(self) -> dict[str, str]:
@@ -188,6 +195,12 @@ class Conf:
 
     def _amount(self, name: str, default: Any, **options: Any) -> int | None:
         return amount(f'STREAMS["{name}"]', self._get(name, default), **options)
+
+    def _flag(self, name: str, *, default: bool) -> bool:
+        value = self._get(name, default)
+        if not isinstance(value, bool):
+            raise ImproperlyConfigured(f'STREAMS["{name}"] is {value!r}; it takes a bool.')
+        return value
 
     def _get(self, name: str, default: Any) -> Any:
         return self._all().get(name, default)

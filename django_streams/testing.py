@@ -30,7 +30,7 @@ from django.utils.datastructures import CaseInsensitiveMapping
 from .asgi import EXCHANGE, Exchange, StreamingASGIHandler
 from .events import MessageEvent
 from .formats import TEXT, find_format
-from .release import release
+from .release import let_go
 
 __all__ = ["OpenStream", "StreamClient", "StreamEnded"]
 
@@ -290,7 +290,7 @@ class _TestExchange(Exchange):
 
     async def aclose(self) -> None:
         await super().aclose()
-        await release()
+        await let_go()
 
 
 class _OldConnections:

@@ -8,6 +8,7 @@ ended all of it.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -17,7 +18,12 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from .servers import HOST, START_SECONDS, Server, end, free_port
+from .servers import HOST, ROOT, START_SECONDS, Server, end, free_port
+
+IDLE_SECONDS = 4
+"""After which the impatient gives up: several heartbeats, on a slow machine too."""
+
+DEPLOYMENT = ROOT / "docs" / "deployment.md"
 
 CONFIGURATION = """
 daemon off;
@@ -39,6 +45,22 @@ http {
             proxy_pass http://HOST:UPSTREAM;
             proxy_set_header Host $http_host;
         }
+        # The same, but for what each of these says.
+        location /impatient/ {
+            proxy_pass http://HOST:UPSTREAM/;
+            proxy_read_timeout SECONDSs;
+        }
+        location /unheeding/ {
+            proxy_pass http://HOST:UPSTREAM/;
+            proxy_ignore_headers X-Accel-Buffering;
+            proxy_http_version 1.0;  # The default before 1.29.7.
+        }
+        location /compressing/ {
+            proxy_pass http://HOST:UPSTREAM/;
+            gzip on;
+            gzip_types text/event-stream application/jsonl;
+        }
+        DOCUMENTED
         location /internal/ {
             internal;
             alias "FOLDER/";
@@ -97,10 +119,20 @@ def _program():
 
 def _configured(server, folder, directory, port):
     values = {"DIRECTORY": directory, "FOLDER": folder, "HOST": HOST, "UPSTREAM": server.port}
-    text = CONFIGURATION
+    values["SECONDS"] = IDLE_SECONDS
+    text = CONFIGURATION.replace("DOCUMENTED", _documented())
     for name, value in {**values, "PORT": port}.items():
         text = text.replace(name, str(value))
     return text
+
+
+def _documented():
+    """Returns the location of the documentation, below a prefix and with the test's server."""
+    [location] = re.findall(r"```nginx\n(.*?)```", DEPLOYMENT.read_text(), re.DOTALL)
+    assert "location / {" in location
+    assert "http://127.0.0.1:8000;" in location
+    location = location.replace("location / {", "location /documented/ {")
+    return location.replace("http://127.0.0.1:8000;", "http://HOST:UPSTREAM/;")
 
 
 def _wait(process, nginx, log):

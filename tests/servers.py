@@ -11,6 +11,7 @@ Every wait has a deadline, and none is a sleep in the hope that something will h
 
 import http.client
 import importlib.util
+import json
 import os
 import resource
 import select
@@ -59,6 +60,8 @@ COMMANDS = {
     "hypercorn": f"hypercorn {ASGI} --bind {HOST}:PORT",
     "daphne": f"daphne {ASGI} --bind {HOST} --port PORT --verbosity 0",
     "gunicorn": f"gunicorn {WSGI} --bind {HOST}:PORT --config {GUNICORN}",
+    "gunicorn-sync": f"gunicorn {WSGI} --bind {HOST}:PORT --config {GUNICORN}"
+    " --worker-class sync --threads 1 --workers 2",
     "wsgiref": "tests.serverproject.serve_wsgiref PORT",
 }
 """How each server is started, as `python -m ...`."""
@@ -70,10 +73,11 @@ WSGI_SERVERS = ("gunicorn", "wsgiref")
 class Server:
     """One server process and all that it has started."""
 
-    def __init__(self, name, directory, environment, command=None):
+    def __init__(self, name, directory, environment, *options):
         self.name = name
-        self.command = command or COMMANDS[name]
-        """How it is started, as `python -m ...`."""
+        self.command = COMMANDS.get(name)
+        """How it is started, as `python -m ...`, with further options."""
+        self._options = options
         self.log = directory / f"{name}.log"
         self.database = Path(environment["SERVERPROJECT_DATABASE"])
         self.media = directory / "media"
@@ -95,7 +99,7 @@ class Server:
     def start(self):
         for _ in range(3):  # The port was free when it was asked for: somebody else may be faster.
             self.port = free_port()
-            command = [sys.executable, "-m", *self.command.split()]
+            command = [sys.executable, "-m", *self.command.split(), *self._options]
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
                     [part.replace("PORT", str(self.port)) for part in command],
@@ -115,6 +119,14 @@ class Server:
         self._client.close()
         if self._process is not None:
             self._end_processes()
+
+    def terminate(self):
+        """Sends SIGTERM, as an operator does."""
+        self._process.terminate()
+
+    def ended(self):
+        """Returns the exit status of the process; waits for it."""
+        return self._process.wait(PATIENCE)
 
     def _answers(self):
         """Waits until the server answers; returns whether it does."""
@@ -349,12 +361,13 @@ _SERVERS = pytest.StashKey()
 
 
 @contextmanager
-def running(request, name):
+def running(request, name, database=None):
     """Gives a test the server of that name, which is started for the first test that asks.
 
-    What the server logs meanwhile is printed at the end, which pytest shows of a test that failed.
+    `database`: an entry of DATABASES for the server's own; by default an SQLite file. What the
+    server logs meanwhile is printed at the end, which pytest shows of a test that failed.
     """
-    server = _server(request, name)
+    server = _server(request, name, database)
     before = server.log.stat().st_size
     try:
         yield server
@@ -364,21 +377,36 @@ def running(request, name):
             print(log.read().decode(errors="replace"))  # noqa: T201
 
 
-def _server(request, name):
+@contextmanager
+def started(request, name, *options):
+    """Gives a test a server of its own, with further options, which it may stop."""
+    _allow_many_files(request)
+    directory = request.getfixturevalue("tmp_path_factory").mktemp(name)
+    server = Server(name, directory, _environment(directory), *options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        print(server.log.read_text(errors="replace"))  # noqa: T201
+
+
+def _server(request, name, database):
     stash = request.config.stash
     servers = stash.setdefault(_SERVERS, {})
-    if name not in servers:
+    key = name, json.dumps(database)
+    if key not in servers:
         if importlib.util.find_spec(COMMANDS[name].split()[0]) is None:
             pytest.skip(f"{name} is not installed; get it by: pip install {name}")
         directory = request.getfixturevalue("tmp_path_factory").mktemp(name)
-        server = Server(name, directory, _environment(directory))
+        server = Server(name, directory, _environment(directory, database))
         request.config.add_cleanup(server.stop)
         _allow_many_files(request)
-        servers[name] = server
+        servers[key] = server
         server.start()
-    if servers[name].worker is None:
+    if servers[key].worker is None:
         pytest.fail(f"{name} did not start: the first test that asked for it says why")
-    return servers[name]
+    return servers[key]
 
 
 def _allow_many_files(request):
@@ -401,9 +429,11 @@ def environment_in(directory):
     }
 
 
-def _environment(directory):
+def _environment(directory, database=None):
     """Returns the same with a database of its own."""
     environment = environment_in(directory)
+    if database is not None:
+        environment["SERVERPROJECT_DATABASES_DEFAULT"] = json.dumps(database)
     subprocess.run(
         [sys.executable, "-m", "tests.serverproject.prepare"],
         cwd=ROOT,

@@ -32,7 +32,6 @@ STOPPING_COMMANDS = {
     "granian, killing": f"{COMMANDS['granian']} --workers-kill-timeout {STOP_SECONDS}",
     "granian, 2 workers": f"{COMMANDS['granian']} --workers 2",
     "daphne": COMMANDS["daphne"],
-    "gunicorn": COMMANDS["gunicorn"],
     "hypercorn": f"{COMMANDS['hypercorn']} --workers 0",
 }
 
@@ -64,7 +63,8 @@ class StoppedServer(Server):
     """A server that is told to stop, and what it owes to those who are connected."""
 
     def __init__(self, name, directory, environment, command):
-        super().__init__(name, directory, environment, command)
+        super().__init__(name, directory, environment)
+        self.command = command
         self.journal_file = directory / "journal"
         self.journal_file.touch()
         self.clients = ExitStack()

@@ -219,3 +219,23 @@ async def test_closing_stops_the_timer():
     buffer.begin(b"", beat=b":", idle_seconds=10)
     buffer.close()
     assert clock.timers == []
+
+
+async def test_what_is_closed_before_all_of_it_was_taken_is_broken_off():
+    buffer = Buffer()
+    buffer.append(b"half")
+    buffer.finish()
+    buffer.close()
+    assert await anext(buffer) == b""
+    with pytest.raises(BrokenOff):
+        await anext(buffer)
+
+
+async def test_what_is_closed_when_all_of_it_was_taken_is_whole():
+    buffer = Buffer()
+    buffer.append(b"all")
+    buffer.finish()
+    assert await anext(buffer) == b"all"
+    buffer.close()
+    with pytest.raises(StopAsyncIteration):
+        await anext(buffer)

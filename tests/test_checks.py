@@ -50,6 +50,14 @@ class OneFormat(Right):
     formats = JSONL
 
 
+class WrongDuration(Right):
+    max_duration = -1
+
+
+class WrongCount(Right):
+    max_streams = 0
+
+
 class WrongHeartbeat(EventStreamView):
     heartbeat = 0
 
@@ -127,6 +135,8 @@ def test_a_project_without_faults_has_no_messages():
         (NoFormats, "NoFormats.formats is []; it takes a tuple or list of Format, or None"),
         (OneFormat, "OneFormat.formats is Format("),
         (WrongHeartbeat, "WrongHeartbeat.heartbeat is 0; it takes a positive number of seconds"),
+        (WrongDuration, "WrongDuration.max_duration is -1; it takes a positive number of seconds"),
+        (WrongCount, "WrongCount.max_streams is 0; it takes a positive whole number of streams"),
         (WrongSeconds, "WrongSeconds.first_item_seconds is 'long'"),
         (WrongLimit, "WrongLimit.max_size is '1 GiB'; it takes a positive whole number of bytes"),
         (NoIdleSeconds, "NoIdleSeconds.idle_seconds is 0; it takes a positive number of seconds"),
@@ -158,8 +168,24 @@ def test_a_wrong_setting_is_an_error_that_names_it():
     ],
 )
 def test_the_application_of_the_project_is_looked_at(application, ids):
-    with override_settings(ASGI_APPLICATION=application):
+    with override_settings(ASGI_APPLICATION=application, WSGI_APPLICATION="tests.wsgi.application"):
         assert [warning.id for warning in check_server()] == ids
+
+
+def test_a_project_that_says_not_how_it_is_served_is_not_warned():
+    with override_settings(ASGI_APPLICATION=None, WSGI_APPLICATION=None):
+        assert check_server() == []
+
+
+@override_settings(ASGI_APPLICATION=None, WSGI_APPLICATION="tests.wsgi.application")
+def test_the_warning_of_wsgi_says_what_a_stream_costs_and_names_some_views():
+    [warning] = check_server()
+    assert "(OfItsOwn, Right, RightLimits, ...)" in warning.msg
+    assert "each open stream keeps a thread of the server to itself, or a process" in warning.msg
+    assert "--threads" in warning.hint
+    with override_settings(ROOT_URLCONF=routes(Right)):
+        [warning] = check_server()
+    assert "(Right)" in warning.msg
 
 
 def djangos(scope, receive, send):
@@ -183,7 +209,7 @@ def test_a_view_that_takes_its_body_as_a_stream_is_a_streaming_view(view):
 
 def test_a_project_without_streaming_views_is_not_warned():
     urls = type("urls", (), {"urlpatterns": [path("", lambda request: HttpResponse())]})
-    with override_settings(ROOT_URLCONF=urls, ASGI_APPLICATION=None):
+    with override_settings(ROOT_URLCONF=urls, ASGI_APPLICATION=None, WSGI_APPLICATION="a.b"):
         assert check_server() == check_views() == []
     with override_settings(ROOT_URLCONF=None):
         assert check_views() == []
@@ -265,5 +291,5 @@ def test_a_view_that_does_not_know_its_files_is_an_error(route, message):
 
 def test_files_alone_need_no_asgi():
     urls = type("urls", (), {"urlpatterns": [path("a/", Invoice.as_view())]})
-    with override_settings(ROOT_URLCONF=urls, ASGI_APPLICATION=None):
+    with override_settings(ROOT_URLCONF=urls, ASGI_APPLICATION=None, WSGI_APPLICATION="a.b"):
         assert check_server() == []

@@ -305,9 +305,25 @@ def test_each_part_of_the_page_is_sent_at_first_as_the_page_has_it(demo):
     page = demo.get("/files/").text
     [path] = re.findall(r'data-url="(/files/changes/[^"]+)"', page)
     with demo.events(path) as events:
-        sent = {event.event: event.data for event in itertools.islice(events, 3)}
-    assert list(sent) == ["arriving", "listing", "heard"]
+        sent = {event.event: event.data for event in itertools.islice(events, 4)}
+    assert list(sent) == ["arriving", "listing", "video", "heard"]
     assert all(data in page for data in sent.values())
+
+
+@server
+def test_the_newest_video_is_shown(demo):
+    with changes(demo) as awaited:
+        assert "<video" not in awaited("video")
+        for name in ("old.mp4", "new one.webm"):
+            demo.upload(name, b"abc")
+            [link] = re.findall(
+                r'<video controls preload="metadata" src="([^"]+)"', awaited("video")
+            )
+            assert link == url(name)
+            assert demo.get(link).headers["Content-Type"].startswith("video/")
+        demo.upload("film.txt", b"abc")
+        page = demo.get("/files/").text
+    assert re.findall(r'<video .*src="([^"]+)"', page) == [url("new one.webm")]
 
 
 @server

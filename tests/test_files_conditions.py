@@ -6,7 +6,7 @@ import time
 import pytest
 from django.http import HttpRequest
 from django.utils.http import http_date
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from django_streams.files.conditions import Outcome, evaluate
@@ -183,6 +183,15 @@ def test_dates_of_every_format_are_read(date):
         assert outcome(last_modified=newer, If_Range=date, Range="bytes=0-1") is WHOLE
 
 
+def test_a_date_decides_of_a_range_only_when_its_second_is_over(monkeypatch):
+    """Within it, the file may be written once more and keep its date: RFC 9110 8.8.2.2."""
+    for now, expected in ((MOMENT + 0.999, WHOLE), (MOMENT + 1, RANGES)):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        assert outcome(If_Range=IMF, Range="bytes=0-1") is expected
+        assert outcome(If_Range='"a"', Range="bytes=0-1") is RANGES
+        assert outcome(If_Modified_Since=IMF) is NOT_MODIFIED
+
+
 def test_dates_are_compared_by_order_but_in_if_range_by_equality():
     assert outcome(If_Modified_Since=EARLIER) is WHOLE
     assert outcome(If_Modified_Since=LATER) is NOT_MODIFIED
@@ -346,11 +355,13 @@ def test_an_entity_tag_matches_if_it_is_in_the_list(tags, etag, separator):
 
 @settings(deadline=None)
 @given(st.integers(0, 253402300799), st.integers(0, 253402300799))
+@example(0, 253402300799)
 def test_dates_as_django_writes_them_are_compared(ours, theirs):
     assert outcome(last_modified=ours, If_Modified_Since=http_date(theirs)) is (
         WHOLE if ours > theirs else NOT_MODIFIED
     )
-    assert outcome(last_modified=ours, If_Range=http_date(ours), Range="bytes=0-") is RANGES
+    expected = RANGES if ours < int(time.time()) else WHOLE
+    assert outcome(last_modified=ours, If_Range=http_date(ours), Range="bytes=0-") is expected
 
 
 @settings(deadline=None)

@@ -77,7 +77,32 @@ def test_what_does_not_belong_in_a_name_is_left_out(name, cleaned):
 def test_a_name_cannot_be_turned_to_show_another_suffix():
     assert names("holiday\u202egpj.exe") == ("holidaygpj.exe", None)
     assert names("\u2066a\u2069\u202d.txt") == ("a.txt", None)
-    assert names("שלום\u200f.doc") == ("_____.doc", "שלום\u200f.doc")
+    assert names("שלום\u200f.doc") == ("____.doc", "שלום.doc")
+    assert names("a\u200e\u061cb.txt") == ("ab.txt", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("a" * 255, "a" * 255),
+        ("a" * 256, "a" * 255),
+        ("a" * 300 + ".tar.gz", "a" * 252 + ".gz"),
+        ("a" * 251 + " b.txt", "a" * 251 + ".txt"),
+        ("日" * 100 + ".pdf", "日" * 83 + ".pdf"),
+        ("a." + "b" * 300, "a." + "b" * 253),
+        ("." + "b" * 300, "." + "b" * 254),
+    ],
+)
+def test_a_name_is_cut_to_what_a_file_system_takes(name, kept):
+    plain, extended = names(name)
+    assert (extended or plain) == kept
+    assert len(plain) <= 255
+
+
+def test_a_fallback_that_is_longer_than_the_name_is_cut_too():
+    plain, extended = names("\ufdfa" * 80 + ".txt")
+    assert (len(plain), plain[-4:]) == (255, ".txt")
+    assert extended == "\ufdfa" * 80 + ".txt"
 
 
 @pytest.mark.parametrize("slash", ["\uff0f", "\uff3c", "\u2100", "\u2105"])
@@ -97,7 +122,7 @@ def test_without_a_name_only_the_kind_is_said(name):
     assert disposition_header(name, as_attachment=False) is None
 
 
-@given(st.text(st.characters(codec=None), max_size=40))
+@given(st.text(st.characters(codec=None), max_size=40).map(lambda name: name * 5))
 def test_whatever_the_name_the_header_is_well_formed(name):
     header = disposition_header(name, as_attachment=True)
     match = HEADER.fullmatch(header)
@@ -107,6 +132,7 @@ def test_whatever_the_name_the_header_is_well_formed(name):
     if match[3] is not None:
         extended = unquote(match[3], errors="strict")
         assert not {"/", "\\"} & set(extended)
+        assert len(extended.encode()) <= 255
         assert not any(unicodedata.category(char) in {"Cc", "Cs"} for char in extended)
 
 

@@ -35,6 +35,7 @@ from django_streams.files.opened import (
 )
 from django_streams.files.paths import open_beneath
 from django_streams.files.reading import LocalReader
+from django_streams.files.stored import stored_size
 
 CONTENT = bytes(range(256)) * 10
 LARGE = os.urandom(2 * SLICE_BYTES + 4321)
@@ -107,6 +108,20 @@ class RemoteFile(File):
         return self.file.read(*args)
 
 
+class LateFile(File):
+    """Is filled by its first read, as the files of FTP and SFTP in django-storages are."""
+
+    def __init__(self, content, name):
+        super().__init__(io.BytesIO(), name)
+        self.size = len(content)
+        self._content = content
+
+    def read(self, count=None):
+        if self._content is not None:
+            self.file, self._content = io.BytesIO(self._content), None
+        return self.file.read(count)
+
+
 class RemoteStorage(Storage):
     def __init__(self, files, modified=None):
         self.files = files
@@ -126,6 +141,28 @@ class RemoteStorage(Storage):
         if self.modified is None:
             return super().get_modified_time(name)
         return self.modified
+
+
+class ClientError(Exception):
+    """What botocore raises, whatever the matter is."""
+
+
+class CloudStorage(RemoteStorage):
+    """Raises what its library does, as the storage of S3 does."""
+
+    def __init__(self, files, *, is_down=False):
+        super().__init__(files)
+        self.is_down = is_down
+
+    def exists(self, name):
+        if self.is_down:
+            raise ClientError(403)
+        return name in self.files
+
+    def get_modified_time(self, name):
+        raise ClientError(404)
+
+    size = get_modified_time
 
 
 def field_file(storage, name, kind=FieldFile):
@@ -205,6 +242,7 @@ SEEKING = {
     "FieldFile elsewhere": lambda path: field_file(RemoteStorage({"a/b": CONTENT}), "a/b"),
     "ImageFieldFile": lambda path: field_file(stored(path), "data.bin", ImageFieldFile),
     "RemoteFile": lambda path: RemoteFile(CONTENT, "a", len(CONTENT)),
+    "LateFile": lambda path: LateFile(CONTENT, "a"),
     "BytesIO": lambda path: io.BytesIO(CONTENT),
     "bytes": lambda path: CONTENT,
     "bytearray": lambda path: bytearray(CONTENT),
@@ -591,6 +629,11 @@ def test_what_is_told_of_a_remote_file_does_not_download_it():
     assert storage.opened[0].downloads == 1
 
 
+def test_a_file_that_is_filled_by_its_first_read_gives_the_right_part():
+    for start in (0, 5, len(CONTENT) - 1):
+        assert read(open_file(LateFile(CONTENT, "a")), start) == CONTENT[start:]
+
+
 def test_a_storage_without_zones_gives_the_same_validators():
     moment = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
     aware = open_file(field_file(RemoteStorage({"a": b""}, moment), "a"))
@@ -620,6 +663,22 @@ def test_a_remote_file_without_a_size_has_none():
 
 
 # What is missing, and what is no file.
+
+
+@pytest.mark.parametrize("ask", [open_file, stored_size])
+def test_what_a_storage_raises_for_a_missing_file_is_not_found(ask):
+    with pytest.raises(FileNotFoundError) as caught:
+        ask(field_file(CloudStorage({}), "a"))
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOENT, "a")
+    assert isinstance(caught.value.__cause__, ClientError)
+
+
+@pytest.mark.parametrize("ask", [open_file, stored_size])
+@pytest.mark.parametrize("is_down", [False, True])
+def test_any_other_failure_of_a_storage_stays_what_it_is(ask, is_down):
+    storage = CloudStorage({} if is_down else {"a": CONTENT}, is_down=is_down)
+    with pytest.raises(ClientError, match="404"):
+        ask(field_file(storage, "a"))
 
 
 def test_what_is_missing_is_not_found(tmp_path):

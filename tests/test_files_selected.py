@@ -1,8 +1,10 @@
 """`files.selected`: one file and one request make a status, headers, and pieces to send."""
 
+import io
 import os
 
 import pytest
+from django.core.files import File
 
 from django_streams.files import open_file, select
 
@@ -41,6 +43,33 @@ def test_without_conditions_everything_is_sent(file):
         "Content-Length": "10",
     }
     assert body(selection, file) == CONTENT
+
+
+class Passing(File):
+    """Knows its size, and can be read once."""
+
+    size = len(CONTENT)
+
+    def seekable(self):
+        return False
+
+    def read(self, *args):
+        return self.file.read(*args)
+
+
+class Untouched(Passing):
+    """Of a storage that would download it to answer anything."""
+
+    file = property(lambda self: pytest.fail("it was downloaded"), lambda self, value: None)
+    seekable = property(lambda self: self.file)
+
+
+def test_ranges_are_offered_unless_it_is_known_that_there_are_none():
+    for kind, accepted in ((Passing, "none"), (Untouched, "bytes")):
+        opened = open_file(kind(io.BytesIO(CONTENT), "a.txt"))
+        headers = select("GET", {}, opened, TEXT).headers
+        assert headers["Accept-Ranges"] == accepted
+        assert headers["Content-Length"] == "10"
 
 
 @pytest.mark.parametrize(

@@ -413,6 +413,19 @@ async def test_a_stream_that_comes_too_late_is_503(stopped, url):
         assert stream.headers["Retry-After"] == "1"
 
 
+async def test_a_stream_that_has_not_begun_when_the_server_stops_is_503(stopped):
+    async def stop(sender, **kwargs):
+        stopped()
+        await asyncio.sleep(0.01)
+
+    stream_started.connect(stop)
+    try:
+        async with StreamClient().stream("GET", "/waiting/") as stream:
+            assert stream.status_code == 503
+    finally:
+        stream_started.disconnect(stop)
+
+
 def test_without_a_loop_a_stream_that_comes_too_late_is_503(client, stopped):
     stopped()
     response = client.get("/short-in-thread/")

@@ -87,6 +87,7 @@ def test_the_public_names_are_these():
         "decode",
         "find_format",
         "open_streams",
+        "release",
         "shutting_down",
         "stream_finished",
         "stream_started",

@@ -16,7 +16,7 @@ from urllib.parse import unquote, unquote_to_bytes
 from wsgiref.util import FileWrapper, setup_testing_defaults
 
 import pytest
-from asgiref.sync import sync_to_async
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.asgi import get_asgi_application as get_djangos_application
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files import File
@@ -29,6 +29,7 @@ from django.http import BadHeaderError
 from django.test import AsyncRequestFactory, RequestFactory, override_settings
 from django.urls import path
 from django.utils import timezone
+from django.utils.decorators import sync_and_async_middleware
 from django.utils.http import http_date
 
 from django_streams import FileStreamResponse
@@ -36,7 +37,7 @@ from django_streams.asgi import StreamingASGIHandler, get_asgi_application
 from django_streams.checks import check_settings
 from django_streams.exceptions import BrokenOff
 from django_streams.files import SLICE_BYTES, FileShrunk, open_file
-from django_streams.responses.file import SMALL_BYTES
+from django_streams.responses.file import REMOTE_READS, SMALL_BYTES
 from tests.kennel.models import Dog
 
 pytestmark = pytest.mark.urls(__name__)
@@ -551,6 +552,25 @@ async def test_the_next_slice_is_read_while_one_is_sent(handler, serve):
     assert answer.body == LARGE
 
 
+@pytest.mark.parametrize("handler", ["ours", "django"])
+async def test_a_storage_that_hangs_holds_up_no_local_file(handler, large, serve):
+    content = LARGE[: 2 * SMALL_BYTES]
+    files = [Recorded(content, waits_at=1) for _ in range(REMOTE_READS + 3)]
+    given = iter(files)
+    serve(lambda request: FileStreamResponse(request, next(given, large)))
+    waiting = [asyncio.create_task(ask(handler)) for _ in files]
+    async with asyncio.timeout(10):
+        while sum(file.reached.is_set() for file in files) < REMOTE_READS:
+            await asyncio.sleep(0.01)
+    assert (await ask(handler)).body == LARGE
+    await asyncio.wait_for(asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80), 10)
+    assert not any(file.content.tell() for file in files)  # They are waiting still.
+    for file in files:
+        file.go_on.set()
+    for answer in await asyncio.gather(*waiting):
+        assert answer.body == content
+
+
 @pytest.mark.django_db(transaction=True)
 async def test_thread_and_connection_are_let_go_before_a_large_file_is_sent(large, serve):
     seen = {}
@@ -1048,6 +1068,72 @@ async def test_a_middleware_may_rewrite_what_is_sent(handler, large_content, tmp
     assert not is_open(found)
 
 
+@sync_and_async_middleware
+def careless(get_response):
+    """Reads everything at once, and says what has become of it."""
+
+    def changed(response, content):
+        response.streaming_content = [b"changed: ", content.upper()]
+        response.headers["Content-Length"] = str(len(content) + 9)
+        response.headers["Content-Range"] = "bytes 0-8/9"
+        response.headers["Content-Type"] = "text/shouted"
+        response.headers["Content-Encoding"] = "shouting"
+        return response
+
+    async def async_middleware(request):
+        response = await get_response(request)
+        return changed(response, b"".join([chunk async for chunk in response]))
+
+    def middleware(request):
+        response = get_response(request)
+        return changed(response, b"".join(response))
+
+    return async_middleware if iscoroutinefunction(get_response) else middleware
+
+
+def forgetful(get_response):
+    """Takes for compressible, and for of unknown length, what it has made."""
+
+    def middleware(request):
+        response = shouting(get_response)(request)
+        for name in ("Content-Length", "Content-Range", "Content-Encoding"):
+            del response[name]
+        return response
+
+    return middleware
+
+
+@every_handler
+@pytest.mark.parametrize("rewriting", ["shouting", "replacing", "careless", "forgetful"])
+@pytest.mark.parametrize("large_content", [False, True])
+@pytest.mark.parametrize("asked", ["bytes=5-700", "bytes=5-", "bytes=1-2,5-"])
+async def test_no_middleware_rewrites_a_part(
+    asked, large_content, rewriting, handler, tmp_path, serve
+):
+    content = SMALL * 200 if large_content else SMALL
+    found = tmp_path / "a.txt"
+    found.write_bytes(content)
+    serve(found)
+    with override_settings(MIDDLEWARE=[]):
+        plain = await ask(handler, headers={"Range": asked})
+    middleware = [
+        "django.middleware.gzip.GZipMiddleware",
+        "django.middleware.http.ConditionalGetMiddleware",
+        f"{__name__}.{rewriting}",
+    ]
+    with override_settings(MIDDLEWARE=middleware):
+        answer = await ask(handler, headers={"Range": asked, "Accept-Encoding": "gzip"})
+    boundaries = [
+        each.headers["Content-Type"].partition("boundary=")[2] for each in (plain, answer)
+    ]
+    assert (answer.status, answer.error) == (206, None)
+    answer.headers.pop("Vary", None)
+    plain.headers["Content-Type"] = plain.headers["Content-Type"].replace(*boundaries)
+    assert answer.headers == plain.headers
+    assert answer.body == plain.body.replace(*map(str.encode, boundaries))
+    assert not is_open(found)
+
+
 # Files that the server sends.
 
 PATHSEND = {"http.response.pathsend": {}}
@@ -1107,6 +1193,32 @@ async def test_a_file_that_is_gone_or_another_by_then_is_sent_as_it_was(large, s
     serve(replaced)
     assert (await ask(extensions=PATHSEND)).body == LARGE
     assert not is_open(large)
+
+
+@pytest.mark.parametrize(
+    ("content", "is_whole"), [(LARGE + b"more", True), (LARGE[::-1], False), (b"less", False)]
+)
+async def test_a_path_is_not_sent_of_what_was_written_meanwhile(content, is_whole, large, serve):
+    def view(request):
+        os.utime(large, (1_700_000_000, 1_700_000_000))
+        response = FileStreamResponse(request, large)
+        large.write_bytes(content)
+        return response
+
+    serve(view)
+    answer = await ask(extensions=PATHSEND)
+    assert "http.response.pathsend" not in [message["type"] for message in answer.messages]
+    assert answer.is_whole is is_whole
+    assert answer.body == (LARGE if is_whole else b"")
+
+
+async def test_a_server_sends_no_file_by_itself_if_a_setting_says_so(large, serve):
+    serve(large)
+    for setting, kind in ((True, "http.response.pathsend"), (False, "http.response.body")):
+        with override_settings(STREAMS={"PATHSEND": setting}):
+            answer = await ask(extensions=PATHSEND)
+        assert answer.messages[1]["type"] == kind
+    assert answer.body == LARGE
 
 
 def named_temporary():
@@ -1200,6 +1312,8 @@ def test_nginx_is_told_only_of_what_lies_in_its_folders(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("PATHSEND", "no"),
+        ("PATHSEND", None),
         ("X_SENDFILE", "yes"),
         ("X_SENDFILE", 1),
         ("X_SENDFILE", None),
@@ -1269,6 +1383,23 @@ async def test_the_wrapper_is_only_for_a_whole_large_local_file(large, small, se
         serve(given)
         assert (await ask("wsgi", wrapper=Wrapper)).body == content
     assert Wrapper.seen is None
+    assert not is_open(large)
+
+
+async def test_a_file_that_shrinks_while_a_wsgi_server_has_it_is_reported(large, serve, caplog):
+    """The server may tell nothing but a traceback, without what was asked for."""
+
+    class Shrinking(Wrapper):
+        def __init__(self, file, block_size):
+            os.truncate(large, SLICE_BYTES)
+            super().__init__(file, block_size)
+
+    serve(large)
+    with pytest.raises(FileShrunk):
+        await ask("wsgi", wrapper=Shrinking)
+    [record] = [record for record in caplog.records if record.name == "django.request"]
+    assert record.exc_info[0] is FileShrunk
+    assert record.getMessage().endswith(": /")
     assert not is_open(large)
 
 

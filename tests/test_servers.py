@@ -274,8 +274,6 @@ def reading(stream):
 # A client that stops reading.
 
 
-# Without daphne, which takes all that an application sends: nobody can hold that back.
-@pytest.mark.parametrize("server", ["uvicorn", "granian", "hypercorn"], indirect=True)
 def test_a_client_that_stops_reading_costs_no_memory(server, name):
     warm_up(server)
     with connected(server) as sock:

@@ -124,16 +124,6 @@ def test_what_comes_too_late_is_sent_away_if_it_is_a_stream(tmp_path):
         server.assert_gone()
 
 
-def test_a_stream_in_a_thread_ends_with_its_next_item(tmp_path):
-    with started("gunicorn", tmp_path) as server:
-        events = server.opened(4, PLAIN_EVENTS, FIRST_EVENT)
-        server.interrupt(SIGTERM)
-        assert None not in [rest(answer) for answer in events]
-        server.clients.close()  # gunicorn keeps connections for two seconds.
-        server.assert_gone()
-        server.assert_closed()
-
-
 # By hand, and while the code is changed.
 
 

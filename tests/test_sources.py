@@ -9,7 +9,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from django_streams import BrokenOff, NoContent, sources
 from django_streams.pump import Pump, PumpOptions
-from django_streams.release import release
+from django_streams.release import let_go
 from django_streams.sources import open_source
 from tests.kennel.models import Dog, Owner
 
@@ -22,7 +22,7 @@ async def everything(source, to_item=None, **options) -> bytes:
             return b"".join([chunk async for chunk in pump])
         finally:
             assert await pump.aclose()
-            await release()
+            await let_go()
 
 
 def started(source, to_item=None, **options) -> Pump:
@@ -277,7 +277,7 @@ async def test_a_relation_that_is_followed_on_the_event_loop_is_explained():
         pump = started(Dog.objects.aiterator(), to_item=lambda dog: dog.owner.name)
         with pytest.raises(SynchronousOnlyOperation, match="select_related"):
             await pump.primed(5, for_item=True)
-        await release()
+        await let_go()
 
 
 async def test_a_timeout_of_the_source_reaches_it_through_an_async_to_item():

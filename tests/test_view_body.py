@@ -925,7 +925,7 @@ async def test_an_async_dispatch_stays_on_the_loop(is_in_front, ask):
     assert (answer.status_code, answer.headers["X-Colour"]) == (200, "red")
 
 
-async def test_only_views_whose_code_is_all_async_run_on_the_loop():
+async def test_handlers_run_on_the_loop_where_the_code_around_them_is_async_or_only_decides():
     class Prepared(Preparing, AsyncView):
         pass
 
@@ -935,10 +935,28 @@ async def test_only_views_whose_code_is_all_async_run_on_the_loop():
     class HalfRed(AsyncColoured, SyncView):
         pass
 
-    assert AsyncView.view_is_async
-    assert AsyncRed.view_is_async
-    for cls in (SyncView, MixedView, GuardedView, Prepared, HalfRed):
+    class Red(Coloured, AsyncView):
+        pass
+
+    class GuardedRed(Coloured, GuardedView):
+        pass
+
+    class GuardedAsyncRed(AsyncColoured, GuardedView):
+        pass
+
+    class Decorated(GuardedView):
+        pass
+
+    # A decorator copies all marks of the function that it wraps.
+    Decorated = method_decorator(never_cache, name="dispatch")(Decorated)  # noqa: N806
+    assert Decorated.dispatch.__module__ == UserPassesTestMixin.__module__
+
+    for cls in (AsyncView, AsyncRed, GuardedView, Prepared):
+        assert cls.view_is_async
+        assert iscoroutinefunction(cls.as_view())
+    for cls in (SyncView, MixedView, HalfRed, Red, GuardedRed, GuardedAsyncRed, Decorated):
         assert not cls.view_is_async
+        assert not iscoroutinefunction(cls.as_view())
 
 
 async def test_setup_is_given_the_request_and_its_thread(ask):
@@ -1067,14 +1085,14 @@ def writing(request):
 
 
 @pytest_db
-@pytest.mark.parametrize("view", [Writing.as_view(), BridgedWriting.as_view(), writing])
+@pytest.mark.parametrize("made", [Writing.as_view, BridgedWriting.as_view, lambda: writing])
 @pytest.mark.parametrize("place", [ours, djangos, client])
 async def test_a_refusal_undoes_what_atomic_requests_would_commit(
-    view, place, settings, monkeypatch
+    made, place, settings, monkeypatch
 ):
     monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
     monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", True)
-    route(settings, view)
+    route(settings, made())
     assert (await place("POST", b"nope", {}, None)).status_code == 400
     assert await Dog.objects.acount() == 0
     assert (await place("POST", b"1", {}, None)).content == b"written"

@@ -56,12 +56,18 @@ class WithDots(Folder):
     shows_dot_files = True
 
 
+class WithDotsForSome(Folder):
+    async def get_shows_dot_files(self):
+        return self.kwargs["path"] == ".env"
+
+
 urlpatterns = [
     path("hooked/", Hooked.as_view()),
     path("guarded/", Guarded.as_view()),
     path("folder/<path:path>", Folder.as_view()),
     re_path(r"^any/(?P<path>(?s:.*))$", Folder.as_view()),
     path("dots/<path:path>", WithDots.as_view()),
+    path("some-dots/<path:path>", WithDotsForSome.as_view()),
     path("no-path/", Folder.as_view()),
     path("bare/<path:path>", FileStreamView.as_view()),
 ]
@@ -508,6 +514,8 @@ async def test_a_name_is_decoded_once(client, root):
 async def test_hidden_files_are_sent_if_the_view_says_so(client, root):
     for requested in (".env", "sub/.git/config"):
         assert (await ask(client, f"/dots/{requested}")).body == b"hidden"
+    assert (await ask(client, "/some-dots/.env")).body == b"hidden"
+    assert (await ask(client, "/some-dots/sub/.git/config")).status == 404
     for requested in ("..", ".", "../secret.txt", "sub/.git/../../a.txt", "sub/.git"):
         assert (await ask(client, f"/dots/{requested}")).status == 404
 

@@ -55,7 +55,7 @@ class FilesPage(TemplateView):
 class Changes(EventStreamView):
     """The parts of the page that change: now, and each one again when it has changed."""
 
-    parts = ("arriving", "listing", "heard")
+    parts = ("arriving", "listing", "video", "heard")
 
     async def stream(self) -> AsyncIterator[Event]:
         shown: dict[str, Event] = {}
@@ -72,9 +72,13 @@ class Changes(EventStreamView):
 
 
 def look(key: uuid.UUID) -> dict[str, Any]:
+    uploads = whole_uploads()
+    videos = (upload for upload in uploads if upload.media_type.startswith("video/"))
     return {
         "arrivals": list(arrivals),
-        "uploads": whole_uploads(),
+        "uploads": uploads,
+        # One only: a browser keeps a connection open for each, and has six for all of a site.
+        "video": next(videos, None),
         "heard": listener(key),
         "melody_size": SIZE,
     }

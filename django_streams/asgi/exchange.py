@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django_streams.body import Receiver
 from django_streams.conf import conf
 from django_streams.lifetime import shutdown
-from django_streams.release import release
+from django_streams.release import let_go
 from django_streams.responses import EXCHANGE, StreamResponse
 
 __all__ = ["EXCHANGE", "Exchange"]
@@ -65,4 +65,4 @@ class Exchange:
         self.is_over = True
         if self.response is not None:
             await self.response.aclose()
-            await release()  # Of what the source itself has opened.
+            await let_go()  # Of what the source itself has opened.

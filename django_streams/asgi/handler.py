@@ -15,7 +15,6 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 import django
@@ -23,7 +22,7 @@ from asgiref.sync import sync_to_async
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.exception import response_for_exception
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.datastructures import MultiValueDict
 from django.utils.log import log_response
@@ -32,12 +31,17 @@ from django_streams.body import Aborted, BodyStream, Receiver, finish_saving
 from django_streams.conf import conf
 from django_streams.exceptions import BrokenOff, NoContent, StreamError
 from django_streams.lifetime import Ending, shutdown
-from django_streams.release import release
-from django_streams.responses import FileStreamResponse, StreamResponse
+from django_streams.release import let_go
+from django_streams.responses import (
+    FileStreamResponse,
+    StreamResponse,
+    keep_what_was_said,
+    no_content,
+)
 from django_streams.views import refusal, wants_body_stream
 
 from .exchange import EXCHANGE, Exchange
-from .revalidation import is_still_allowed
+from .holding import holding_back
 from .sending import Sending, abort, abort_later
 from .unread import answering, awaits_continue, leaves_body_unread, lend_csrf_token
 
@@ -83,6 +87,7 @@ class StreamingASGIHandler(ASGIHandler):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; returns when its source is closed."""
         exchange = scope.get(EXCHANGE) or Exchange()
+        send = holding_back(send)
         receive_body, answer = receive, send
         if leaves_body_unread(scope, self.get_urlconf):
             receive_body = exchange.receiver = Receiver(
@@ -171,7 +176,7 @@ class StreamingASGIHandler(ASGIHandler):
         if isinstance(response, FileStreamResponse):
             response.attach(type(self))
             if not response.is_in_memory:
-                await release()  # Reading on needs neither the thread nor a connection.
+                await let_go()  # Reading on needs neither the thread nor a connection.
         if not isinstance(response, StreamResponse):
             return response
         response.attach(request, type(self))
@@ -187,7 +192,7 @@ class StreamingASGIHandler(ASGIHandler):
         if not isinstance(response, StreamResponse | FileStreamResponse):
             await super().send_response(response, send)
             return
-        deliver = _deliver if response.has_own_content else super().send_response
+        deliver: Any = _deliver if response.has_own_content else super().send_response
         try:
             async with _sending(response, send) as sending:
                 await deliver(response, sending)
@@ -205,7 +210,7 @@ class StreamingASGIHandler(ASGIHandler):
         try:
             response.live.admit()
             if response.has_own_content:
-                await response.start(partial(is_still_allowed, self, request))
+                await response.start()
             return response
         except asyncio.CancelledError:
             # Before Django's request_finished, which may need the thread that the source keeps.
@@ -213,14 +218,14 @@ class StreamingASGIHandler(ASGIHandler):
             raise
         except NoContent:
             response.is_delivered = True
-            answer = _no_content(response)
+            answer = no_content(response)
         except Exception as error:  # noqa: BLE001 - Django reports it, as it does a view's.
             if isinstance(error, StreamError) and error.is_clients:
                 answer = refusal(error)
             else:
                 answer = await sync_to_async(response_for_exception)(request, error)
         answer._resource_closers += response._resource_closers  # type: ignore[attr-defined]
-        answer.cookies.update(response.cookies)  # A session that was begun must not be lost.
+        keep_what_was_said(response, answer)
         if answer.status_code >= 400:
             log = sync_to_async(log_response, thread_sensitive=False)
             await log(
@@ -241,7 +246,7 @@ def get_asgi_application(
     return StreamingASGIHandler(get_urlconf)
 
 
-async def _deliver(response: StreamResponse | FileStreamResponse, send: Send) -> None:
+async def _deliver(response: StreamResponse | FileStreamResponse, send: Sending) -> None:
     """Sends a stream as Django would, but no chunk in pieces, and with nothing in between.
 
     A reader of frames may rely on a message for each, and every layer costs as much as an event.
@@ -254,11 +259,7 @@ async def _deliver(response: StreamResponse | FileStreamResponse, send: Send) ->
     if isinstance(response, FileStreamResponse) and (message := response.only_message):
         await send(message)
         return
-
-    def write(chunk: bytes) -> Awaitable[None]:
-        return send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-    await response.pour(write)
+    await response.pour(send.write)
     await send({"type": "http.response.body"})
 
 
@@ -302,16 +303,6 @@ def _refuse_to_start_for_nobody(exchange: Exchange) -> None:
     task = asyncio.current_task()
     if exchange.is_over or (task is not None and task.cancelling()):
         raise asyncio.CancelledError
-
-
-def _no_content(response: StreamResponse) -> HttpResponse:
-    """Returns 204 with the headers and cookies that view and middleware have set."""
-    answer = HttpResponse(status=204)
-    del answer["Content-Type"]
-    for name, value in response.items():
-        if name != "Content-Type":
-            answer[name] = value
-    return answer
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from django_streams.buffer import CAPACITY
 from django_streams.conf import conf
 from django_streams.exceptions import BrokenOff
 from django_streams.lifetime import CUT_SECONDS
@@ -22,8 +23,11 @@ class Sending:
         async with Sending(send, seconds) as sending:
             await sending({"type": "http.response.body", ...})
 
-    Raises `BrokenOff` in the block if the client has taken nothing for `seconds` (None: any time),
-    and then `is_stalled` is true; or as soon as `cut()` is called while something is being sent.
+    Raises `BrokenOff` from the block if the client has taken nothing for `seconds` (None: any
+    time), or when `cut()` is called; `is_stalled` says whether something was being sent then.
+
+    What the client takes of one message uvicorn lets us see. Elsewhere it has the seconds for each
+    64 KiB of it: a slow client is no stalled one.
 
     One timer, which sets itself anew when it fires: a message costs a look at the clock.
     """
@@ -35,14 +39,15 @@ class Sending:
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._since: float | None = None
-        self._is_cut = False
+        self._left = 0
+        """Bytes that are being sent, as far as is known."""
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._timeout = asyncio.timeout(None)
 
     async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
         if self._seconds is not None:
-            self._look_again(self._loop.time() + self._seconds, self._seconds)
+            self._look_at(self._loop.time() + self._seconds, self._seconds)
         return self
 
     async def __aexit__(
@@ -60,7 +65,15 @@ class Sending:
 
     async def __call__(self, message: Mapping[str, Any]) -> None:
         self._since = self._loop.time()
+        self._left = len(message.get("body", b""))
         await self._send(message)
+        self._since = None
+
+    async def write(self, chunk: bytes) -> None:
+        """Sends a piece of the body."""
+        self._since = self._loop.time()
+        self._left = len(chunk)
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         self._since = None
 
     def cut(self) -> None:
@@ -74,14 +87,42 @@ class Sending:
 
     def _look(self, seconds: float) -> None:
         now = self._loop.time()
+        left = _unsent(self._send)
+        if left is not None and left < self._left and self._since is not None:
+            self._left, self._since = left, now
         since = now if self._since is None else self._since
-        if now - since >= seconds:
+        patience = seconds if left is not None else seconds * max(self._left // CAPACITY, 1)
+        if now - since >= patience:
             self.cut()
         else:
-            self._look_again(since + seconds, seconds)
+            self._look_at(since + patience, seconds)
 
-    def _look_again(self, when: float, seconds: float) -> None:
+    def _look_at(self, when: float, seconds: float) -> None:
         self._timers["stall"] = self._loop.call_at(when, self._look, seconds)
+
+
+def _unsent(send: Send) -> int | None:
+    """Returns how many bytes the server holds for the client; None if it does not say."""
+    transport = _transport(send)
+    return None if transport is None else transport.get_write_buffer_size()
+
+
+def _transport(send: Send, layers: int = 1) -> asyncio.WriteTransport | None:
+    """Returns the transport of a connection: uvicorn's, and that of hypercorn below three layers.
+
+    uvicorn's `send` is a method of an object with the transport. hypercorn's belongs to a stream,
+    which has the `send` of a protocol, which has that of a connection, which has the writer.
+    Several streams may share it.
+    """
+    sender: Any = send
+    for _ in range(layers):
+        owner = getattr(sender, "__self__", None)
+        transport = getattr(getattr(owner, "writer", owner), "transport", None)
+        # Not by its type: uvloop has one of its own.
+        if hasattr(transport, "get_write_buffer_size"):
+            return transport
+        sender = getattr(owner, "send", None)
+    return None
 
 
 def abort(send: Send) -> None:
@@ -89,7 +130,7 @@ def abort(send: Send) -> None:
 
     uvicorn and hypercorn would close the connection when the client has taken the rest: never.
     """
-    transport = _transport_of(send)
+    transport = _transport(send, layers=3)
     if transport is not None:
         transport.abort()
 
@@ -100,27 +141,11 @@ def abort_later(send: Send) -> None:
     For a server that stops, and waits for it: what is left is little enough to wait in the
     transport, so nothing in `Sending` has noticed.
     """
-    transport = _transport_of(send)
+    transport = _transport(send, layers=3)
     if transport is not None:
-        asyncio.get_running_loop().call_later(CUT_SECONDS, _abort_unwritten, transport)
+        asyncio.get_running_loop().call_later(CUT_SECONDS, _abort_unsent, transport)
 
 
-def _abort_unwritten(transport: Any) -> None:
+def _abort_unsent(transport: asyncio.WriteTransport) -> None:
     if transport.get_write_buffer_size():
         transport.abort()
-
-
-def _transport_of(send: Send) -> Any:
-    """Returns the transport, or None: no server hands it out.
-
-    uvicorn's `send` is a method of an object with the transport. hypercorn's stream has the `send`
-    of a protocol, which has that of a connection, which has the writer.
-    """
-    sender: Any = send
-    for _ in range(3):
-        owner = getattr(sender, "__self__", None)
-        transport = getattr(getattr(owner, "writer", owner), "transport", None)
-        if transport is not None:
-            return transport
-        sender = getattr(owner, "send", None)
-    return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import re
+import time
 from collections.abc import Mapping
 
 from django.utils.http import parse_http_date_safe
@@ -93,11 +94,15 @@ def _is_news(
 
 
 def _is_unchanged(if_range: str, etag: str | None, last_modified: int | None) -> bool:
-    """Step 5: If-Range (RFC 9110 13.1.5), a strong entity tag or the very date of Last-Modified."""
+    """Step 5: If-Range (RFC 9110 13.1.5), a strong entity tag or the very date of Last-Modified.
+
+    A date is strong when its second is over (8.8.2.2): until then the file may change once more.
+    """
     value = if_range.strip(" \t")
     if _ENTITY_TAG.fullmatch(value):
         return _is_strong(etag) and etag == value
-    return last_modified is not None and _parse_date(value) == last_modified
+    is_strong = last_modified is not None and last_modified < int(time.time())
+    return is_strong and _parse_date(value) == last_modified
 
 
 def _is_any(field: str) -> bool:

@@ -6,7 +6,6 @@ Everything here blocks, and is meant for a thread.
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import time
@@ -21,6 +20,7 @@ from django.db.models.fields.files import FieldFile
 
 from .paths import open_local
 from .reading import BytesReader, ChunkReader, LocalReader, Reader, close, reader_of
+from .stored import stored_time
 
 __all__ = ["SLICE_BYTES", "FileShrunk", "Openable", "OpenedFile", "guess_content_type", "open_file"]
 
@@ -76,6 +76,21 @@ class OpenedFile:
     def can_seek(self) -> bool:
         """Whether ranges can be read. To answer this, a storage may download the file."""
         return self._reader.can_seek
+
+    @property
+    def may_seek(self) -> bool:
+        """Whether ranges can be read, as far as it is known already: nothing is downloaded."""
+        return self._reader.may_seek
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a regular file, which takes no longer to read than a disk does."""
+        return isinstance(self._reader, LocalReader)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether `path` still leads to this file, and nobody has written to it since."""
+        return isinstance(self._reader, LocalReader) and self._reader.is_in_place()
 
     def slices(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yields the bytes from `start` up to `stop`, or to the end, in pieces of 1 MiB or less.
@@ -167,7 +182,9 @@ def _open_stored(given: FieldFile) -> OpenedFile:
     path = _local_path(given)
     if path is not None:
         return open_file(open_local(path))  # Which takes regular files only.
-    modified = _stored_time(given)
+    # Before it is opened: should it be replaced in between, an old tag on new content only costs
+    # another download, but a new tag on old content would keep that alive.
+    modified = stored_time(given)
     return _describe(given, reader_of(given.open("rb")), modified)
 
 
@@ -221,20 +238,3 @@ def _last_modified(modified: int | None) -> int | None:
     if modified is None or not 0 <= modified <= time.time_ns():
         return None
     return modified // _NANOSECONDS
-
-
-def _stored_time(file: FieldFile) -> int | None:
-    """Returns when the file of a model was modified, in nanoseconds, if its storage knows.
-
-    Asked before the file is opened: should it be replaced in between, an old tag on new content
-    only costs another download, but a new tag on old content would keep that alive.
-    """
-    if not file.name:
-        raise FileNotFoundError(errno.ENOENT, "There is no file in the field", file.field.name)
-    if not getattr(file, "_committed", True):  # It is not in its storage yet.
-        return None
-    try:
-        moment = file.storage.get_modified_time(file.name)
-    except NotImplementedError:
-        return None
-    return int(moment.timestamp() * 10**6) * 10**3

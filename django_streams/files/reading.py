@@ -34,6 +34,10 @@ class Reader(Protocol):
     def can_seek(self) -> bool:
         """Whether any offset can be read, any number of times."""
 
+    @property
+    def may_seek(self) -> bool:
+        """The same, as far as it is known already: to find out, a storage may download the file."""
+
     def read_at(self, offset: int, count: int) -> bytes:
         """Returns some bytes from there, at most `count`; none at the end."""
 
@@ -41,7 +45,7 @@ class Reader(Protocol):
 class LocalReader:
     """Reads a regular file, from where `start` is its first byte."""
 
-    can_seek = True
+    can_seek = may_seek = True
 
     def __init__(self, file: io.FileIO, start: int) -> None:
         self._file = file
@@ -49,6 +53,7 @@ class LocalReader:
         status = os.fstat(file.fileno())
         self.size: int | None = max(status.st_size - start, 0)
         self._bytes = status.st_size
+        self._status = status
         self.modified = status.st_mtime_ns
         """Nanoseconds since the epoch."""
         self.path = None if start else _path_of(file, status)
@@ -60,6 +65,14 @@ class LocalReader:
         if status.st_mtime_ns != self.modified and status.st_size <= self._bytes:
             return b""  # It was written anew: as if it had ended, for the rest is of another file.
         return chunk
+
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to this file, and nobody has written to it."""
+        with suppress(OSError):
+            now, before = os.stat(self.path or ""), self._status
+            is_unwritten = (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+            return is_unwritten and os.path.samestat(now, before)
+        return False
 
     def duplicate(self) -> io.FileIO:
         """Returns the file under a descriptor of its own, at its beginning; it ends where it does
@@ -86,7 +99,7 @@ class _Bounded(io.FileIO):
 class BytesReader:
     """Reads what is in memory."""
 
-    can_seek = True
+    can_seek = may_seek = True
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -109,21 +122,38 @@ class FileReader:
     def can_seek(self) -> bool:
         return _can_seek(self._file)
 
+    @property
+    def may_seek(self) -> bool:
+        # A storage's file that opens itself when it is touched has a property for what it wraps.
+        is_open = not isinstance(self._file, File) or _wrapped(self._file) is not None
+        return self.can_seek if is_open else True
+
     def read_at(self, offset: int, count: int) -> bytes:
         if self.can_seek:
-            self._file.seek(self._start + offset)
-        elif offset != self._position:
+            return self._read_from(self._start + offset, count)
+        if offset != self._position:
             raise io.UnsupportedOperation(f"{self._file!r} can be read once, from its beginning.")
         self._position = None  # Should reading fail.
         chunk = _as_bytes(self._file.read(count))
         self._position = offset + len(chunk)
         return chunk
 
+    def _read_from(self, position: int, count: int) -> bytes:
+        self._file.seek(position)
+        wrapped = _wrapped(self._file)
+        chunk = self._file.read(count)
+        if _wrapped(self._file) is not wrapped:
+            # Files of FTP and SFTP (django-storages) are empty until they are read: then they are
+            # fetched, and read from the beginning.
+            self._file.seek(position)
+            chunk = self._file.read(count)
+        return _as_bytes(chunk)
+
 
 class ChunkReader:
     """Reads bytes that are made while they are read."""
 
-    can_seek = False
+    can_seek = may_seek = False
     size: int | None = None
 
     def __init__(self, chunks: Iterable[Any]) -> None:
@@ -198,6 +228,11 @@ def _local(file: Any) -> io.FileIO | None:
     if type(file) is not io.FileIO or not hasattr(os, "pread"):  # Windows has none.
         return None
     return file if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+
+
+def _wrapped(file: Any) -> Any:
+    """Returns what a file of Django's reads from, if it is there without being asked for."""
+    return vars(file).get("file") if isinstance(file, File) else None
 
 
 def _can_seek(file: Any) -> bool:

@@ -79,7 +79,8 @@ def _whole(file: OpenedFile, content_type: str, validators: Mapping[str, str]) -
     if file.size is None:
         sent["Accept-Ranges"] = "none"
         return Selection(status=200, headers=sent, segments=[(0, None)], is_whole=True)
-    sent |= {"Accept-Ranges": "bytes", "Content-Length": str(file.size)}
+    accepted = "bytes" if file.may_seek else "none"
+    sent |= {"Accept-Ranges": accepted, "Content-Length": str(file.size)}
     return Selection(status=200, headers=sent, segments=[(0, file.size)], is_whole=True)
 
 

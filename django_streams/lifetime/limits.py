@@ -24,7 +24,9 @@ class Places:
     """Counts the streams that are open, by key. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A response that was dropped gives its place back when the garbage collector finds it:
+        # at any time, and in the middle of `take()`, too.
+        self._lock = threading.RLock()
         self._taken: Counter[Hashable] = Counter()
 
     def take(self, limits: Iterable[Limit]) -> bool:

@@ -14,10 +14,12 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
+
+from asgiref.sync import async_to_sync
 
 from django_streams.conf import conf
 from django_streams.exceptions import NoContent, ShuttingDown, TooManyStreams
@@ -77,16 +79,24 @@ class LiveStream:
     cut: Callable[[], None] | None = None
     """Stops waiting for the client, while something is being sent."""
 
-    def __init__(self, request: Any, pump: Pump, terms: Terms, *, ends_cleanly: bool) -> None:
+    def __init__(
+        self,
+        request: Any,
+        pump: Pump,
+        terms: Terms,
+        *,
+        ends_cleanly: bool,
+        is_allowed: Callable[[Any], Awaitable[bool]],
+    ) -> None:
         self.request = request
         """The request that it answers; None if the response was not told."""
         self._pump = pump
         self.terms = terms
         """On which terms it may last."""
         self._ends_cleanly = ends_cleanly
-        self._is_allowed: Callable[[], Awaitable[bool]] | None = None
+        self._is_allowed = is_allowed
         self._holds_places = False
-        self._began_at = self._ended_at = 0.0
+        self._began_at = self._ended_at = self._asks_at = 0.0
         self._goodbye: asyncio.Event | None = None
         self._timers: dict[Callable[..., None], asyncio.TimerHandle] = {}
         self._revalidating: asyncio.Task[None] | None = None
@@ -118,7 +128,7 @@ class LiveStream:
 
     @property
     def bytes_sent(self) -> int:
-        """How many bytes of the body were handed to the server."""
+        """How many bytes of the body were handed to the server, before any compression."""
         return self._bytes + self._pump.bytes_taken
 
     @property
@@ -157,9 +167,8 @@ class LiveStream:
             self._holds_places = False
             _places.give_back(self.terms.limits)
 
-    async def open(self, is_allowed: Callable[[], Awaitable[bool]] | None = None) -> None:
-        """Tells that it begins, in its event loop. `is_allowed` decides upon the request anew."""
-        self._is_allowed = is_allowed
+    async def open(self) -> None:
+        """Tells that it begins, in its event loop."""
         self._enter()
         shutdown.add(self)
         if self.terms.max_duration is not None:
@@ -206,10 +215,16 @@ class LiveStream:
         limit = self.terms.max_duration
         if limit is not None and self.seconds >= limit:
             self.ending = self.ending or Ending.DEADLINE
+        interval = self.terms.revalidate
+        if interval is not None and self.request is not None and self.seconds >= self._asks_at:
+            self._asks_at = self.seconds + _jittered(interval)
+            if not async_to_sync(self._still_allowed)():
+                self.ending = self.ending or Ending.REVOKED
         return self.ending is None
 
     def _enter(self) -> None:
         self._began_at = monotonic()
+        self._asks_at = _jittered(self.terms.revalidate or 0)
         _current.set(self)
         with _lock:
             _open[self.view_name] += 1
@@ -218,7 +233,9 @@ class LiveStream:
         if not self._began_at or self._ended_at:
             return False
         self._ended_at = monotonic()
-        self.ending = self.ending or (Ending.ERROR if self._has_failed else otherwise)
+        if self._pump.failure is not None:
+            self.fail(self._pump.failure)
+        self.ending = self.ending or otherwise
         self.leave()
         shutdown.remove(self)
         if _current.get() is self:
@@ -234,11 +251,6 @@ class LiveStream:
             self.seconds,
         )
         return True
-
-    @property
-    def _has_failed(self) -> bool:
-        failure = self._pump.failure
-        return failure is not None and not isinstance(failure, NoContent)
 
     def __del__(self) -> None:
         self.leave()  # A middleware has raised, and nobody has closed the response.
@@ -256,6 +268,11 @@ class LiveStream:
             sums.seconds += self.seconds
 
     # Ended before its source does.
+
+    def fail(self, error: Exception) -> None:
+        """Takes note of what the source raised."""
+        ending = Ending.DONE if isinstance(error, NoContent) else Ending.ERROR
+        self.ending = self.ending or ending
 
     def end(self, ending: Ending) -> None:
         """Ends it, in its loop: cleanly if its format allows that, else broken off."""
@@ -282,18 +299,27 @@ class LiveStream:
         self._timers[callback] = loop.call_later(seconds, callback, *args)
 
     def _plan_revalidation(self) -> None:
-        if self.terms.revalidate is not None and self._is_allowed is not None:
-            seconds = _jittered(self.terms.revalidate)
-            self._later(seconds, self._begin_revalidation, self._is_allowed)
+        if self.terms.revalidate is not None and self.request is not None:
+            self._later(_jittered(self.terms.revalidate), self._begin_revalidation)
 
-    def _begin_revalidation(self, is_allowed: Callable[[], Awaitable[bool]]) -> None:
-        self._revalidating = asyncio.ensure_future(self._revalidate(is_allowed))
+    def _begin_revalidation(self) -> None:
+        # In a context of its own: in the request's it would get the thread, and the connection,
+        # that the source may be using.
+        loop = asyncio.get_running_loop()
+        self._revalidating = loop.create_task(self._revalidate(), context=Context())
 
-    async def _revalidate(self, is_allowed: Callable[[], Awaitable[bool]]) -> None:
-        if await is_allowed():
+    async def _revalidate(self) -> None:
+        if await self._still_allowed():
             self._plan_revalidation()
         else:
             self.end(Ending.REVOKED)
+
+    async def _still_allowed(self) -> bool:
+        try:
+            return await self._is_allowed(self.request)
+        except Exception:
+            logger.exception("It could not be decided anew upon %s; its stream ends.", self.path)
+            return False
 
 
 def _jittered(seconds: float) -> float:

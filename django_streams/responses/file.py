@@ -3,7 +3,8 @@
 What can be decided is decided when the response is made, in the thread of a sync view: the file is
 open by then, the conditions and ranges of the request are evaluated, and what is small is read.
 What is left is reading. Under ASGI that happens in the event loop's pool of threads, slice by
-slice: so a slow client holds no thread.
+slice: so a slow client holds no thread. What is read of a storage elsewhere has threads of its own,
+and a slow storage keeps none of the loop's.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import aclosing, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from tempfile import _TemporaryFileWrapper
 from typing import Any
 from urllib.parse import quote
@@ -60,6 +62,10 @@ SMALL_BYTES = 2**16
 """A body up to this is read where the file is opened: for one slice, a change of threads costs more
 than reading."""
 
+REMOTE_READS = 32
+"""Slices of remote files that a process reads at once, each in a thread that waits: so many keep a
+fast network busy. Further reads queue, one for each response."""
+
 _TEXTUAL = re.compile(r"text/|[^;]*[/+](?:json|xml|javascript|wasm)\b", re.IGNORECASE)
 
 _OF_THE_FILE = frozenset(
@@ -80,10 +86,10 @@ class FileStreamResponse(StreamingHttpResponse):
     entity tag, where the file has one of its own. `headers`: more of them; those that say what is
     sent are not replaced. Raises `FileNotFoundError` if there is no such file.
 
-    The file is closed with the response, or as soon as nothing of it is left to be read. It is
-    opened at once, and that blocks: an async view makes the response by `sync_to_async`. Bytes that
-    are made by way of the database are for a `StreamResponse`: here they would be made in several
-    threads.
+    The file is closed with the response, or at once if it is small and was read. It is opened when
+    the response is made, and that blocks: an async view makes the response by `sync_to_async`.
+    Bytes that are made by way of the database are for a `StreamResponse`: here they would be made
+    in several threads.
     """
 
     is_broken_off = False
@@ -114,6 +120,8 @@ class FileStreamResponse(StreamingHttpResponse):
             self._path = _lasting_path(self._file, file)
             selection = self._selected(content_type or _guessed(self._file, filename))
             self._is_whole = selection.is_whole
+            self._is_servers = self._is_whole and self._path is not None and conf.pathsend
+            self._sealed = selection.headers if selection.status == 206 else {}
             self._begin(selection)
             self._describe(filename or self._file.name, as_attachment=as_attachment)
             if as_attachment or not self._is_whole or not _is_compressible(selection):
@@ -184,11 +192,37 @@ class FileStreamResponse(StreamingHttpResponse):
             self.headers[name] = value
 
     def items(self) -> Any:
-        """Returns the headers as they are sent."""
+        """Returns the headers as they are sent: what says which part of a file it is, as it was."""
         unencoded = ("Content-Encoding", "identity")
-        return [item for item in super().items() if item != unencoded]
+        headers = [item for item in super().items() if item != unencoded]
+        if self._sealed:
+            names = {"content-encoding", "content-range", *map(str.lower, self._sealed)}
+            headers = [item for item in headers if item[0].lower() not in names]
+            headers += self._sealed.items()
+        return headers
 
     # Sending.
+
+    @property
+    def streaming_content(self) -> Any:
+        """What is sent of the file, as Django has it.
+
+        A middleware may assign something else, but not in place of a part of the file: its client
+        puts parts of one file together, and the length of each has been told. What is assigned is
+        let go, and the part is read once more: to make it, the middleware may have read it.
+        """
+        return super().streaming_content
+
+    @streaming_content.setter
+    def streaming_content(self, value: Any) -> None:
+        is_async = bool(vars(self).get("is_async"))  # Django's constructor assigns the first.
+        self._set_streaming_content(value)  # type: ignore[attr-defined]
+        if self._sealed and value is not self._chunks:
+            self._send_own(is_async=is_async)
+
+    def _send_own(self, *, is_async: bool) -> None:
+        self._chunks = self._body.async_chunks() if is_async else self._body.sync_chunks()
+        self._set_streaming_content(self._chunks)  # type: ignore[attr-defined]
 
     @property
     def has_own_content(self) -> bool:
@@ -213,18 +247,10 @@ class FileStreamResponse(StreamingHttpResponse):
             return {"type": "http.response.body", "body": b"".join(self._body.sync_chunks())}
         scope = getattr(self._request, "scope", {})
         is_offered = "http.response.pathsend" in (scope.get("extensions") or {})
-        if is_offered and self._is_whole and self._is_still_there():
+        # It may have been deleted by now, or written anew: then its length is another.
+        if is_offered and self._is_servers and self._file.is_in_place:
             return {"type": "http.response.pathsend", "path": self._path}
         return None
-
-    def _is_still_there(self) -> bool:
-        """Whether the path leads to what was opened: the view may have deleted it by now."""
-        file = self._file.duplicate() if self._path is not None else None
-        if file is None:
-            return False
-        with file, suppress(OSError):
-            return os.path.samestat(os.stat(self._path or ""), os.fstat(file.fileno()))
-        return False
 
     async def pour(self, write: Callable[[bytes], Awaitable[None]]) -> None:
         """Awaits `write` of each slice; raises `BrokenOff` if the file cannot be read on."""
@@ -244,27 +270,30 @@ class FileStreamResponse(StreamingHttpResponse):
         return file
 
     def close(self) -> None:
-        """Closes the file. Raises `FileShrunk` if the server has been given it and cannot have sent
-        all: gunicorn's sendfile() says nothing, and would send the next answer as the rest.
+        """Closes the file. Raises `FileShrunk`, and reports it, if the server has been given it and
+        cannot have sent all: gunicorn's sendfile() says nothing, and would send the next answer as
+        the rest.
         """
         given: Any = vars(self).get("file_to_stream")
         size = None if given is None or given.closed else os.fstat(given.fileno()).st_size
         super().close()
         if size is not None and size < (self._file.size or 0):
-            raise FileShrunk(f"{self._file.name or 'The file'} has shrunk while it was sent.")
+            error = FileShrunk(f"{self._file.name or 'The file'} has shrunk while it was sent.")
+            self._body.report(error)  # Of what close() raises, some servers tell no more than that.
+            raise error
 
     def __iter__(self) -> Iterator[bytes]:
         if not self._has_body:
             return iter(())
         if self.has_own_content and self.is_async:
-            self.streaming_content = self._chunks = self._body.sync_chunks()
+            self._send_own(is_async=False)
         return super().__iter__()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         if not self._has_body:
             return _nothing()
         if self.has_own_content and not self.is_async:
-            self.streaming_content = self._chunks = self._body.async_chunks()
+            self._send_own(is_async=True)
         return super().__aiter__()
 
 
@@ -280,7 +309,7 @@ class _Body:
         self._file = file
         self._segments = segments
         self.is_in_memory = all(isinstance(segment, bytes) for segment in segments)
-        self._reads_ahead = file.path is None
+        self._reads_ahead = not file.is_local
         self._reading = threading.Lock()
         self._is_closed = False
 
@@ -306,11 +335,12 @@ class _Body:
             for chunk in slices:
                 yield chunk
             return
-        read = partial(asyncio.get_running_loop().run_in_executor, None, self._next, slices)
+        pool = None if self._file.is_local else _remote_pool()
+        read = partial(asyncio.get_running_loop().run_in_executor, pool, self._next, slices)
         reading = read()
         while (found := await reading) is not None:
             if isinstance(found, Exception):
-                await sync_to_async(self._report)(found)
+                await sync_to_async(self.report)(found)
                 name = type(found).__name__
                 raise BrokenOff(f"the file could not be read: {name}") from found
             if self._reads_ahead:
@@ -321,7 +351,7 @@ class _Body:
 
     def _next(self, slices: Iterator[bytes]) -> bytes | Exception | None:
         """Returns the next slice, or what kept it from being read: nobody may be left to hear of an
-        exception. Closes the file where there is no next one.
+        exception. Closes the file if there is nothing more to be had of it.
         """
         found: bytes | Exception | None
         with self._reading:
@@ -329,15 +359,15 @@ class _Body:
                 found = next(slices, None)
             except Exception as error:  # noqa: BLE001 - Raised where it is awaited.
                 found = error
-            if self._file.path is None:
+            if not self._file.is_local:
                 # A storage may have asked the database. No request owns this thread, and nobody
                 # else would look after its connections.
                 close_connections()
-        if self._is_closed or not isinstance(found, bytes):
+        if self._is_closed or isinstance(found, Exception):
             self.close()
         return found
 
-    def _report(self, error: Exception) -> None:
+    def report(self, error: Exception) -> None:
         """Tells the operator, as Django does of a failure in a view."""
         logger.error(
             "A file could not be sent to its end: %s",
@@ -346,6 +376,16 @@ class _Body:
             extra={"status_code": 500, "request": self._request},
         )
         got_request_exception.send_robust(sender=self.sender, request=self._request)
+
+
+@cache
+def _remote_pool() -> ThreadPoolExecutor:
+    """Returns the threads that read what is not local, made when they are first needed.
+
+    The event loop's own are few, 6 on a machine of 2 processors: as many reads of a storage that
+    hangs would hold up every local file, and each look-up of a name.
+    """
+    return ThreadPoolExecutor(REMOTE_READS, thread_name_prefix="django_streams-files")
 
 
 def _is_compressible(selection: Selection) -> bool:

@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.utils.functional import LazyObject
 from django.utils.http import content_disposition_header
 
+from django_streams.compression import Coding, choose_coding
 from django_streams.conf import conf, seconds
 from django_streams.exceptions import StreamError
 from django_streams.formats import Format
@@ -101,16 +102,11 @@ def terms_of(
     if isinstance(revalidate, Default):
         revalidate = conf.revalidate if _has_looked_at_user(request) else None
     return Terms(
-        max_duration=_seconds("max_duration", max_duration),
-        send_timeout=_seconds("send_timeout", send_timeout),
-        revalidate=_seconds("revalidate", revalidate),
+        max_duration=seconds("max_duration", max_duration, optional=True),
+        send_timeout=seconds("send_timeout", send_timeout, optional=True),
+        revalidate=seconds("revalidate", revalidate, optional=True),
         limits=limits,
     )
-
-
-def _seconds(name: str, value: Seconds) -> float | None:
-    total = value.total_seconds() if isinstance(value, timedelta) else value
-    return seconds(name, total, optional=True)
 
 
 def _has_looked_at_user(request: HttpRequest | None) -> bool:
@@ -123,3 +119,17 @@ def _has_looked_at_user(request: HttpRequest | None) -> bool:
     if isinstance(user, LazyObject):
         user = given.get("_cached_user", given.get("_acached_user"))
     return bool(getattr(user, "is_authenticated", False))
+
+
+def coding_for(request: HttpRequest | None, *, compress: Any) -> Coding | None:
+    """Returns the coding that the client takes, None for none; raises `ImproperlyConfigured`."""
+    if not isinstance(compress, bool):
+        raise ImproperlyConfigured(f"compress is {compress!r}; it takes True or False.")
+    if not compress:
+        return None
+    if request is None:
+        raise ImproperlyConfigured(
+            "compress=True without a request: its Accept-Encoding says what the client takes. "
+            "Write StreamResponse(..., compress=True, request=request)."
+        )
+    return choose_coding(request.headers.get("Accept-Encoding"))

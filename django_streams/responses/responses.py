@@ -16,7 +16,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Generator,
     Iterator,
     Sequence,
 )
@@ -24,6 +23,7 @@ from contextlib import aclosing, closing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,15 +36,17 @@ from asgiref.sync import (
 )
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.cache import patch_vary_headers
 
 from django_streams.buffer import Buffer
+from django_streams.compression import CompressedChunks, compressed
 from django_streams.conf import conf
 from django_streams.events import Event
 from django_streams.exceptions import BrokenOff, ShuttingDown, StreamError
 from django_streams.formats import EVENT_STREAM, TEXT, EventStreamFormat, Format
 from django_streams.lifetime import Ending, Limit, LiveStream
 from django_streams.pump import Encode, Feed, Pump, PumpOptions, Push, Send, drive
-from django_streams.release import abandon_thread, release
+from django_streams.release import abandon_thread, let_go
 from django_streams.sources import (
     Spawn,
     ThreadFeed,
@@ -64,18 +66,17 @@ from .options import (
     attachment,
     checked_first_item_seconds,
     checked_format,
+    coding_for,
     default_error_item,
     error_item_of,
     idle_seconds,
     terms_of,
 )
+from .revalidation import EXCHANGE, is_still_allowed
 
-__all__ = ["EXCHANGE", "EventStreamResponse", "StreamResponse"]
+__all__ = ["EventStreamResponse", "StreamResponse"]
 
 logger = logging.getLogger("django.request")
-
-EXCHANGE = "django_streams.exchange"
-"""The key of a request's scope under which our ASGI handler keeps what it knows of it."""
 
 DEFAULT_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """What a stream says to caches and proxies unless the view says something else: keep nothing,
@@ -96,10 +97,12 @@ class StreamResponse(StreamingHttpResponse):
     `filename`: what a browser saves the stream as; without a suffix it gets the format's.
     `max_duration`: seconds after which it is ended; None: never. `send_timeout`: seconds for which
     the client may take nothing. `revalidate`: seconds after which, again and again, the request is
-    decided upon anew, to end the stream if it does not get through (in our ASGI handler). `limits`:
-    how many streams of its kind there may be.
+    decided upon anew, to end the stream if it does not get through. `limits`: how many streams of
+    its kind there may be.
     `request`: the request, if at hand; it is needed to answer HEAD elsewhere than in our ASGI
-    handler. `head`: bytes that come before the first item. Further arguments are those of Django's
+    handler. `head`: bytes that come before the first item. `compress`: whether the stream is
+    compressed, each chunk by itself, if the client takes it; needs the `request`. A stream that has
+    a Content-Encoding among its `headers` is left as it is. Further arguments are those of Django's
     `HttpResponse`.
     """
 
@@ -111,6 +114,7 @@ class StreamResponse(StreamingHttpResponse):
     exchange: Any = None
     """What our ASGI handler keeps of the request and its answer."""
     _handler_class: Any = None
+    _is_primed = False
 
     def __init__(
         self,
@@ -128,6 +132,7 @@ class StreamResponse(StreamingHttpResponse):
         revalidate: Seconds | Default = None,
         limits: Sequence[Limit] = (),
         head: bytes = b"",
+        compress: bool = False,
         request: HttpRequest | None = None,
         **kwargs: Any,
     ) -> None:
@@ -151,17 +156,30 @@ class StreamResponse(StreamingHttpResponse):
             report=self._report,
         )
         self.pump = Pump(self._open, self._options)
+        self._coding = coding_for(request, compress=compress)
         terms = terms_of(request, max_duration, send_timeout, revalidate, limits)
-        self.live = LiveStream(request, self.pump, terms, ends_cleanly=not self.format.breaks_off)
+        self.live = LiveStream(
+            request,
+            self.pump,
+            terms,
+            ends_cleanly=not self.format.breaks_off,
+            is_allowed=is_still_allowed,
+        )
         self._body: AsyncIterator[bytes] | Iterator[bytes]
         self._body = self._async_chunks() if _is_served_async(request) else self._sync_chunks()
         kwargs.setdefault("content_type", self.format.content_type)
         super().__init__(self._body, **kwargs)
         if filename is not None:
             self.headers.setdefault("Content-Disposition", attachment(filename, self.format))
+        if compress:
+            patch_vary_headers(self, ["Accept-Encoding"])
+        if "Content-Encoding" in self.headers:
+            self._coding = None
+        self._content_coding = None if is_head else self._coding
         # GZipMiddleware of Django before 6.1 holds small chunks back. It leaves alone what is
         # encoded.
-        self.headers.setdefault("Content-Encoding", "identity")
+        coding = "identity" if self._coding is None else self._coding.name
+        self.headers.setdefault("Content-Encoding", coding)
 
     @classmethod
     def spawn(cls, produce: Callable[[Send], Awaitable[None]], **kwargs: Any) -> Self:
@@ -195,6 +213,8 @@ class StreamResponse(StreamingHttpResponse):
         """Returns the headers as they are sent: with the defaults that nobody has set otherwise."""
         unencoded = ("Content-Encoding", "identity")
         headers = [item for item in super().items() if item != unencoded]
+        if self._coding is not None:  # The length that a view knows is that of its items.
+            headers = [item for item in headers if item[0] != "Content-Length"]
         headers += [item for item in DEFAULT_HEADERS.items() if item[0] not in self.headers]
         return headers
 
@@ -220,14 +240,16 @@ class StreamResponse(StreamingHttpResponse):
 
     # Iterated on an event loop.
 
-    async def start(self, is_allowed: Callable[[], Awaitable[bool]] | None = None) -> None:
+    async def start(self) -> None:
         """Lets go of thread and connections, starts the source, waits for its first item.
 
-        `is_allowed` decides upon the request anew. Raises what the source raised before its first
-        item, and `ShuttingDown` if it was ended before that as the server stops.
+        Raises what the source raised before its first item, and `ShuttingDown` if it was ended
+        before that as the server stops.
         """
-        await self.live.open(is_allowed)
-        await release()
+        await self.live.open()
+        await let_go()
+        if self.live.ending is not None:  # While somebody was told that it begins.
+            raise ShuttingDown
         self.pump.start()
         if self.first_item_seconds is None:
             await self.pump.primed(conf.first_item_seconds, for_item=False)
@@ -240,7 +262,7 @@ class StreamResponse(StreamingHttpResponse):
         if not self.has_own_content:
             return super().__aiter__()
         # A stream that was started is read without any layer in between.
-        return aiter(self.pump) if self.pump.is_committed else self._async_chunks()
+        return self._encoded(self.pump) if self.pump.is_committed else self._async_chunks()
 
     async def pour(self, write: Callable[[bytes], Awaitable[None]]) -> None:
         """Awaits `write` of each chunk, in turn."""
@@ -256,12 +278,18 @@ class StreamResponse(StreamingHttpResponse):
         try:
             if not self.pump.is_started:
                 await self.live.open()
-                await release()
-            async for chunk in self.pump:
+                await let_go()
+            if self.live.ending is not None:
+                raise BrokenOff("the stream was ended before it began")
+            async for chunk in self._encoded(self.pump):
                 yield chunk
             self.is_delivered = True
         finally:
             await self.aclose()
+
+    def _encoded(self, chunks: Pump) -> AsyncIterator[bytes]:
+        coding = self._content_coding
+        return aiter(chunks) if coding is None else CompressedChunks(aiter(chunks), coding)
 
     async def _open(self, encode: Encode) -> Feed | Push:
         feed = await open_source(
@@ -271,7 +299,7 @@ class StreamResponse(StreamingHttpResponse):
             joins_chunks=self._options.joins_chunks,
         )
         if not isinstance(feed, ThreadFeed):
-            await release()  # Of the thread in which a plain function has made the source.
+            await let_go()  # Of the thread in which a plain function has made the source.
         return feed
 
     async def _record(self, error: Exception) -> bytes:
@@ -309,52 +337,89 @@ class StreamResponse(StreamingHttpResponse):
             self.streaming_content = self._body = self._sync_chunks()
         return super().__iter__()
 
+    def prime(self) -> None:
+        """Starts the source in this thread and waits for its first item: `start()` without a loop.
+
+        Raises what the source raised before its first item. A plain source that blocks is waited
+        for as long as it takes: nobody can interrupt it.
+        """
+        self._is_primed = True
+        chunks = iter(self)
+        first = next(chunks, b"")
+        self.streaming_content = self._body = chain((first,), chunks)
+
     def _sync_chunks(self) -> Iterator[bytes]:
+        """Yields the chunks, the first of them empty if the headers leave before an item.
+
+        What fails before the first chunk is raised, not told in the stream: no byte has left, and
+        the server can answer 500, or our handler as the error says.
+        """
         given = self._source
         try:
             self._source = opened_here(given)
-        except Exception as error:  # noqa: BLE001 - It is reported, and told in the stream.
-            yield from self._driven(_raising(error))
-            return
-        if is_async(self._source):
-            yield from self._chunks_of_own_loop()
-        else:
-            yield from self._driven(lambda: iter(rows(self._source, given)()))
+            if is_async(self._source):
+                yield from self._chunks_of_own_loop()
+            else:
+                yield from self._encoded_here(self._chunks_of_thread(rows(self._source, given)))
+        except BrokenOff:
+            raise
+        except Exception as error:
+            if self._is_primed:
+                raise
+            self._log(error, error.__traceback__)
+            raise BrokenOff(f"the source raised {type(error).__name__} at its start") from error
 
-    def _driven(self, begin: Callable[[], Iterator[Any]]) -> Generator[bytes, None, None]:
+    def _chunks_of_thread(self, begin: Callable[[], Iterator[Any]]) -> Iterator[bytes]:
+        """Iterates a plain source where the response is iterated."""
         live = self.live
         encode = live.counted(encoding(self._options.encode, self._to_item, in_thread=True))
+        options = replace(self._options, encode=encode)
+        has_begun = self.first_item_seconds is None
+
+        def fail(error: Exception) -> bytes:
+            live.fail(error)
+            if not has_begun:
+                raise error
+            return self._fail(error)
+
         live.open_here()
         try:
-            with closing(drive(begin, replace(self._options, encode=encode), self._fail)) as chunks:
-                for chunk in chunks:
+            with closing(drive(begin, options, fail)) as chunks:
+                first = [b""] if has_begun else list(islice(chunks, 2 if options.head else 1))
+                has_begun = True
+                for chunk in chain(first, chunks):
                     yield chunk
                     if not live.goes_on(chunk):
                         break
             self.is_delivered = True
         finally:
             live.close_here(Ending.DONE if self.is_delivered else Ending.DISCONNECT)
-        if live.ending is not Ending.DONE and self._options.breaks_off:
+        if live.ending is not Ending.DONE and options.breaks_off:
             raise BrokenOff("the stream was ended before its source")
+
+    def _encoded_here(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        coding = self._content_coding
+        return chunks if coding is None else compressed(chunks, coding)
 
     def _chunks_of_own_loop(self) -> Iterator[bytes]:
         """Runs the pump in a loop of this response, which stands still between two chunks."""
         context = contextvars.copy_context()
         thread: Any = ThreadSensitiveContext()
-        chunks = self._async_chunks()
         with asyncio.Runner() as runner:
             run = partial(runner.run, context=context)
             run(thread.__aenter__())
             try:
+                run(self.start())
+                chunks = self._encoded(self.pump)
                 while (chunk := run(_next(chunks))) is not None:
                     yield chunk
+                self.is_delivered = True
             finally:
-                run(chunks.aclose())
-                run(release())
+                run(self.aclose())
+                run(let_go())
                 run(thread.__aexit__(None, None, None))
 
     def _fail(self, error: Exception) -> bytes:
-        self.live.ending = self.live.ending or Ending.ERROR
         record = async_to_sync(self._record)(error)
         self._log(error, error.__traceback__)
         return record
@@ -396,13 +461,6 @@ def _is_served_async(request: HttpRequest | None) -> bool:
     except RuntimeError:
         loop: Any = getattr(SyncToAsync.threadlocal, "main_event_loop", None)
         return loop is not None and bool(loop.is_running())
-
-
-def _raising(error: Exception) -> Callable[[], Iterator[Any]]:
-    def begin() -> Iterator[Any]:
-        raise error
-
-    return begin
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -2,7 +2,6 @@
 
 from .body import BodyStreamMixin, body_stream, wants_body_stream
 from .file import FileStreamView
-from .lifetime import Revalidation
 from .mixins import (
     BytesMixin,
     CBORMixin,
@@ -33,7 +32,6 @@ __all__ = [
     "JSONSequenceMixin",
     "MessagePackMixin",
     "PostcardMixin",
-    "Revalidation",
     "StreamView",
     "TextMixin",
     "UploadView",

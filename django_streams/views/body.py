@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.http import HttpRequest
@@ -29,9 +29,10 @@ from django_streams.body import (
     limits_of_settings,
 )
 from django_streams.exceptions import StreamError
+from django_streams.release import let_go, release
 from django_streams.responses import DEFAULT, Default
 
-from .hooks import asked, waited_for
+from .hooks import asked, is_awaitable, waited_for
 from .refusal import refusal
 
 __all__ = ["BodyStreamMixin", "body_stream", "wants_body_stream"]
@@ -79,10 +80,11 @@ class BodyStreamMixin:
                 saved = await request.body_stream.file().save("upload.bin")
                 return JsonResponse({"size": saved.size})
 
-    Handlers may be sync or async, also mixed. Where another class overrides `dispatch` or `setup`,
-    as Django's mixins do, or a handler is sync, or with ATOMIC_REQUESTS, the view runs in a thread
-    and its async handlers are awaited from there: so every mixin gets a real response. What the
-    client does wrong, a `StreamError`, is answered with its status.
+    Handlers may be sync or async, also mixed. Django's mixins that check permissions, and `setup`,
+    run in a thread, which is let go before an async handler runs. Where another class overrides
+    `dispatch`, or a handler is sync, or with ATOMIC_REQUESTS, all of the view runs in a thread and
+    its async handlers are awaited from there: so every mixin gets a real response. What the client
+    does wrong, a `StreamError`, is answered with its status.
 
     The limits below are those of the settings (BODY_MAX_SIZE and so on) unless they are set.
     """
@@ -122,23 +124,35 @@ class BodyStreamMixin:
 
     @classproperty
     def view_is_async(cls) -> bool:  # noqa: N805 - A class property.
-        """Whether the view runs on the event loop: all its code must be made for that, and no
-        transaction be opened around it, which Django does in threads alone.
+        """Whether the handlers run on the event loop: all of them must be made for that, and so
+        must be what runs around them, unless it only decides on a permission; and no transaction be
+        opened, which Django does in threads alone.
         """
         if any(database.get("ATOMIC_REQUESTS") for database in connections.settings.values()):
             return False
         names = [name for name in cls.http_method_names if name != "options"]  # type: ignore[attr-defined]
         handlers = [getattr(cls, name) for name in names if hasattr(cls, name)]
-        others = [base for base in cls.__mro__ if base not in (View, BodyStreamMixin)]  # type: ignore[attr-defined]
-        wrapping = [vars(base).get(name) for base in others for name in ("dispatch", "setup")]
-        return all(map(iscoroutinefunction, [*handlers, *filter(None, wrapping)]))
+        around = _overridden(cls, "dispatch")
+        return all(map(iscoroutinefunction, handlers)) and (
+            all(map(iscoroutinefunction, around)) or all(map(_only_decides, around))
+        )
 
     @classonlymethod
     def as_view(cls, **initkwargs: Any) -> Any:
         """Returns the view function, as Django's does."""
         view: Any = super().as_view(**initkwargs)  # type: ignore[misc]
+        first = [*_overridden(cls, "setup"), *_overridden(cls, "dispatch")]
+        if cls.view_is_async and not all(map(iscoroutinefunction, first)):
+            view = _decided_in_thread(view)
         view.wants_body_stream = True
         return view
+
+    async def release(self) -> None:
+        """Lets go of this request's thread and database connections, until they are needed again.
+
+        For an async handler that has used the ORM and now receives; see `django_streams.release`.
+        """
+        await release()
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Prepares the view; gives the request its body, and the handler what goes with it."""
@@ -153,14 +167,52 @@ class BodyStreamMixin:
             setattr(self, name, _streamed(handler, self.get_body_limits, is_async=is_async))
 
 
+def _overridden(cls: Any, name: str) -> list[Any]:
+    """Returns what others than `View` and `BodyStreamMixin` have under that name."""
+    others = [base for base in cls.__mro__ if base not in (View, BodyStreamMixin)]
+    return [vars(base)[name] for base in others if name in vars(base)]
+
+
+def _only_decides(dispatch: Any) -> bool:
+    """Whether a `dispatch` refuses, or else returns what its `super()` returns, and no more.
+
+    So that may be a coroutine, which is awaited later. Django's mixins are known for it, by where
+    their code stands: a decorator copies all other marks of what it wraps. They cannot be imported
+    before the models are loaded.
+    """
+    module: str = getattr(dispatch, "__globals__", {}).get("__name__", "")
+    return module == "django.contrib.auth.mixins"
+
+
+def _decided_in_thread(view: ViewFunction) -> ViewFunction:
+    """Returns the view with its coroutine made in a thread, and awaited without it."""
+
+    @sync_to_async
+    def decide(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return view(request, *args, **kwargs)
+
+    @wraps(view)
+    async def decided(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        answer: Any = await decide(request, *args, **kwargs)
+        response: HttpResponseBase = await answer if is_awaitable(answer) else answer
+        return response
+
+    return decided
+
+
 def _streamed(view: ViewFunction, get_limits: Callable[[], Any], *, is_async: bool) -> ViewFunction:
     """Returns the view with a body to read, and an answer to what the client does wrong."""
+
+    async def receiving(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        await let_go()  # Of what deciding has used: the body may take its time.
+        response: HttpResponseBase = await view(request, *args, **kwargs)
+        return response
 
     @wraps(view)
     async def on_the_loop(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             _body_of(request).limits = await asked(get_limits)
-            response: HttpResponseBase = await view(request, *args, **kwargs)
+            response = await receiving(request, *args, **kwargs)
         except StreamError as error:
             return _refused(error)
         return response
@@ -169,11 +221,12 @@ def _streamed(view: ViewFunction, get_limits: Callable[[], Any], *, is_async: bo
     def in_thread(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             _body_of(request).limits = waited_for(get_limits())
-            response: HttpResponseBase = waited_for(view(request, *args, **kwargs))
+            response: HttpResponseBase = waited_for(handler(request, *args, **kwargs))
         except StreamError as error:
             return _refused(error)
         return response
 
+    handler = receiving if iscoroutinefunction(view) else view
     return on_the_loop if is_async else in_thread
 
 

@@ -62,11 +62,16 @@ class FileStreamView(View):
             raise ImproperlyConfigured(f"{name} has neither a get_file() nor a root to look into.")
         if "path" not in self.kwargs:
             raise ImproperlyConfigured(f"{name} has a root, and its route no <path:path>.")
-        return open_beneath(root, self.kwargs["path"], dot_files=self.shows_dot_files)
+        dot_files = waited_for(self.get_shows_dot_files())
+        return open_beneath(root, self.kwargs["path"], dot_files=dot_files)
 
     def get_root(self) -> Any:
         """Returns the folder whose files are sent, or None."""
         return self.root
+
+    def get_shows_dot_files(self) -> Any:
+        """Returns whether files and folders in it whose names begin with a dot are sent, too."""
+        return self.shows_dot_files
 
     def get_as_attachment(self) -> Any:
         """Returns whether a browser is to save the file."""
@@ -83,7 +88,8 @@ class FileStreamView(View):
     def get_etag(self, file: Any) -> Any:
         """Returns the entity tag of what `get_file()` has returned, where its storage has one.
 
-        None: it is made of size and modification time, if they are known.
+        None: it is made of size and modification time, if they are known. A web server that sends
+        the file itself (X-Accel-Redirect, X-Sendfile) has tags of its own, and this is not used.
         """
         return None
 

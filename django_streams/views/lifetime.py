@@ -14,13 +14,7 @@ from django_streams.responses import DEFAULT, Default
 
 from .hooks import waited_for
 
-__all__ = ["LifetimeMixin", "Revalidation"]
-
-
-class Revalidation:
-    """What a copy of a request carries that is decided upon anew, as `request.revalidation`."""
-
-    has_passed = False
+__all__ = ["LifetimeMixin"]
 
 
 class LifetimeMixin:

@@ -19,10 +19,12 @@ from django.views import View
 
 from django_streams.exceptions import StreamError
 from django_streams.formats import EVENT_STREAM, TEXT, Format, choose_format, find_by_name
+from django_streams.release import release
 from django_streams.responses import (
     DEFAULT,
     Default,
     EventStreamResponse,
+    Revalidation,
     StreamResponse,
     default_error_item,
 )
@@ -72,6 +74,9 @@ class StreamView(LifetimeMixin, View):
     filename: str | None = None
     """What a browser saves the stream as; without a suffix it gets the format's. None: it is shown.
     """
+    compress: bool = False
+    """Whether the stream is compressed, each chunk by itself, for clients that take it. Not where
+    a secret stands beside text of somebody else's choice (BREACH)."""
     chosen_format: Format
     """The format of this response, for `stream()` and the hooks that run with it."""
     first_item_seconds: float | Default | None = DEFAULT
@@ -98,6 +103,13 @@ class StreamView(LifetimeMixin, View):
     def get_error_item(self, error: Exception) -> Any:
         """Returns the item that tells of a failure midway, None for none; sync or async."""
         return default_error_item(error)
+
+    async def release(self) -> None:
+        """Lets go of this request's thread and database connections, until they are needed again.
+
+        For a `stream()` that has used the ORM and now waits; see `django_streams.release`.
+        """
+        await release()
 
     @property
     def last_event_id(self) -> str:
@@ -139,6 +151,10 @@ class StreamView(LifetimeMixin, View):
         """Returns what a browser saves the stream as, or None."""
         return self.filename
 
+    def get_compress(self) -> Any:
+        """Returns whether the stream is compressed, if the client takes it."""
+        return self.compress
+
     def get_heartbeat(self) -> Any:
         """Returns the seconds of `heartbeat`."""
         return self.heartbeat
@@ -152,6 +168,7 @@ class StreamView(LifetimeMixin, View):
         return {
             "item_type": self._asked(self.get_item_type),
             "filename": self._asked(self.get_filename),
+            "compress": self._asked(self.get_compress),
             "heartbeat": self._asked(self.get_heartbeat),
             "first_item_seconds": self._asked(self.get_first_item_seconds),
             "to_item": self.to_item if _is_overridden(self, "to_item") else None,
@@ -163,7 +180,7 @@ class StreamView(LifetimeMixin, View):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Builds the response; starts nothing."""
-        revalidation = getattr(request, "revalidation", None)
+        revalidation: Revalidation | None = getattr(request, "revalidation", None)
         if revalidation is not None:
             revalidation.has_passed = True
             return HttpResponse(status=204)

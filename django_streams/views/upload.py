@@ -20,6 +20,7 @@ from django.views import View
 from django_streams.body import BodyFile, BodyStream, Part, Saved
 from django_streams.body.disposition import parse_disposition
 from django_streams.exceptions import BodyTooLarge, MalformedBody, UnsupportedBody
+from django_streams.release import let_go
 
 from .body import BodyStreamMixin
 from .hooks import asked
@@ -127,6 +128,7 @@ class UploadView(BodyStreamMixin, View):
         self._kept = 0
         self._storage: Any = await asked(self.get_storage)
         self._digest = await asked(self.get_digest)
+        await let_go()  # Of what the hooks have used.
         try:
             async for file in self._files(request.body_stream):  # type: ignore[attr-defined]
                 self.saved.append((file, await self._save(file)))
@@ -182,6 +184,7 @@ class UploadView(BodyStreamMixin, View):
                 f"the file {file.filename!r} of type {file.content_type[:100]} is not allowed here"
             )
         name = await asked(self.get_name, file)
+        await let_go()
         return await file.save(name, self._storage, digest=self._digest)
 
     def _refuse_nothing(self) -> None:

@@ -32,6 +32,7 @@ from django.utils.timezone import get_default_timezone
 
 from django_streams.encodings import Bytes, Encode
 from django_streams.files import OpenedFile, open_file
+from django_streams.files.stored import stored_size
 from django_streams.formats import BYTES
 from django_streams.responses import StreamResponse
 from django_streams.sources import is_async
@@ -90,7 +91,8 @@ class ZipStreamView(StreamView):
         before its turn comes, so there may be thousands. Whatever is given is closed.
 
         Names may come from anywhere. What would leave the folder that the archive is unpacked in is
-        taken out of them, and control characters; of equal names the later ones get a number.
+        taken out of them, and control characters; what Windows does not take becomes `_`; of equal
+        names the later ones get a number.
         """
         raise NotImplementedError(
             f"{type(self).__qualname__} has no get_files() to say what is in the archive"
@@ -226,7 +228,7 @@ class _Entry:
     def measure(self) -> None:
         """Finds out the size; raises `FileNotFoundError`."""
         if isinstance(self._given, FieldFile):
-            self.size = _stored_size(self._given)
+            self.size = stored_size(self._given)
             return
         opened = open_file(self._given)
         self.size = opened.size
@@ -273,16 +275,6 @@ def _pair(entry: Any) -> tuple[Any, Any]:
     )
 
 
-def _stored_size(file: FieldFile) -> int | None:
-    """Returns what the storage says, which opens nothing."""
-    if not file:
-        raise FileNotFoundError(f"There is no file in the field {file.field.name!r}.")
-    try:
-        return file.size
-    except NotImplementedError:
-        return None
-
-
 # The names of files in the archive.
 
 _MAX_PARTS = 50
@@ -290,7 +282,9 @@ _MAX_PART = 200
 """Folders of a name, and bytes of each, that are kept, from the end: names have to fit in 64 KiB
 (APPNOTE 4.4.10), and in the 255 bytes that file systems take, with a number."""
 
-_DRIVE = re.compile("^(.):")
+# Of Windows, whose Explorer leaves out, or fails at, what has such a name.
+_UNTAKEN = re.compile(r'[<>:"|?*]')
+_DEVICE = re.compile(r"^(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[1-9¹²³])(?= *(?:\.|$))", re.I)
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode's categories of what no name has: controls, lone surrogates, line ends."""
 
@@ -330,15 +324,17 @@ class _Names:
 
 
 def _cleaned(name: str) -> str:
-    """Returns a relative path with slashes, whatever the name is: no drive, and nothing upwards."""
+    """Returns a relative path with slashes, whatever the name is: nothing upwards, and nothing that
+    Windows does not take.
+    """
     name = "".join(char for char in name if unicodedata.category(char) not in _CONTROLS)
     parts: list[str] = []
     for part in name.replace("\\", "/").split("/")[-_MAX_PARTS:]:
         part = part.encode()[-_MAX_PART:].decode(errors="ignore")
-        if not parts:
-            part = _DRIVE.sub(r"\1_", part)
-        if part.strip(" ."):  # Windows takes ".. " for "..".
-            parts.append(part)
+        if not part.strip(" ."):  # Windows takes ".. " for "..".
+            continue
+        part = _DEVICE.sub(r"\1_", _UNTAKEN.sub("_", part))
+        parts.append(f"{part[:-1]}_" if part[-1] in " ." else part)
     return "/".join(parts) or "file"
 
 

@@ -198,6 +198,15 @@ class PrivateReads(LoginRequiredMixin, Reads):
     pass
 
 
+class OwnMixinReads(Reads):
+    """Has code around it that nobody knows, and so keeps its thread."""
+
+    def dispatch(self, request, **kwargs):
+        if not request.user.is_authenticated:
+            return HttpResponse(status=403)
+        return super().dispatch(request, **kwargs)
+
+
 class Upload(Named, UploadView):
     """Saves in a folder of the test's own."""
 

@@ -28,6 +28,19 @@ class Accelerated(FileStreamView):
     as_attachment = True
 
 
+class AcceleratedWithTag(Accelerated):
+    """Says itself which version that is, to whoever will hear it."""
+
+    def get_etag(self, file):
+        return '"v17"'
+
+    def get(self, request, *args, **kwargs):
+        response = super().get(request, *args, **kwargs)
+        response.headers["ETag"] = '"v17"'
+        response.headers["Last-Modified"] = "Sun, 06 Nov 1994 08:49:37 GMT"
+        return response
+
+
 class NamedByView(FileStreamView):
     """Sends its own source, as the query calls it."""
 

@@ -1,12 +1,17 @@
 """The tests' settings, as a server process takes them: a database of its own, and a log."""
 
+import json
 import os
 from pathlib import Path
+
+from corsheaders.defaults import default_headers
 
 from tests.settings import *  # noqa: F403
 from tests.settings import DATABASES
 
 DATABASES["default"]["NAME"] = os.environ["SERVERPROJECT_DATABASE"]
+if "SERVERPROJECT_DATABASES_DEFAULT" in os.environ:
+    DATABASES["default"] = json.loads(os.environ["SERVERPROJECT_DATABASES_DEFAULT"])
 MEDIA_ROOT = Path(os.environ["SERVERPROJECT_DATABASE"]).parent / "media"
 FILES_ROOT = Path(os.environ["SERVERPROJECT_FILES"])
 # For whoever asks nginx. Without nginx, such a response is empty.
@@ -24,6 +29,12 @@ MIDDLEWARE = [
 ROOT_URLCONF = "tests.serverproject.urls"
 ASGI_APPLICATION = "tests.serverproject.asgi.application"
 WSGI_APPLICATION = "tests.serverproject.wsgi.application"
+# For whoever asks their middleware: see `stacks`.
+LANGUAGES = [("en", "English"), ("de", "German")]
+SECURE_CSP = {"default-src": ["'self'"]}
+CORS_ALLOWED_ORIGIN_REGEXES = [r"http://127\.0\.0\.1:\d+"]
+CORS_ALLOW_CREDENTIALS = True
+CORS_ALLOW_HEADERS = [*default_headers, "last-event-id"]
 # Django by itself tells only the administrators of an error, by mail.
 LOGGING = {
     "version": 1,

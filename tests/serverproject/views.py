@@ -10,9 +10,9 @@ import time
 from django.contrib.auth import authenticate, login
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 
-from django_streams import FORMATS, DioxusMixin, EventStreamView, StreamView
+from django_streams import FORMATS, DioxusMixin, EventStreamView, StreamView, release
 from tests.kennel.models import Dog
 
 from . import journal
@@ -298,3 +298,47 @@ class Private(Named, LoginRequiredMixin, EventStreamView):
         with recorded(self.name):
             yield self.request.user.username
             await self.signal.arrives()
+
+
+class Released(Named, LoginRequiredMixin, EventStreamView):
+    """Uses the ORM, lets go and waits; when it has its signal, it uses the ORM again."""
+
+    async def stream(self):
+        with recorded(self.name):
+            yield f"{self.request.user.username} {await Dog.objects.acount()}"
+            await self.release()
+            await self.signal.arrives()
+            yield "again"
+            if "count" in self.request.GET:
+                yield str(await Dog.objects.acount())
+
+
+class ReleasedMidway(Named, StreamView):
+    """Lets go while it iterates over rows, which it must not."""
+
+    async def stream(self):
+        with recorded(self.name):
+            count = 0
+            try:
+                async for _ in Dog.objects.aiterator(chunk_size=1000):
+                    count += 1
+                    if count == 1500:
+                        await self.release()
+            except RuntimeError as error:
+                yield f"{count} {error}"
+            yield f" {await Dog.objects.acount()}"
+
+
+async def plain_events(request, name):
+    """The stream of `Private` for everybody, by Django alone.
+
+    But for the thread, which Django would keep: its signal of a request that starts has taken one.
+    """
+    await release()
+
+    async def stream():
+        with recorded(name):
+            yield "data: nobody\n\n"
+            await signals[name].arrives()
+
+    return StreamingHttpResponse(stream(), content_type="text/event-stream")

@@ -10,7 +10,7 @@ let sending = Promise.resolve();
 
 // The server sends the parts of the page that have changed, as HTML; each has the id of its event.
 const changes = new EventSource(element("folder-panel").dataset.url);
-for (const part of ["arriving", "listing", "heard"]) {
+for (const part of ["arriving", "listing", "video", "heard"]) {
   changes.addEventListener(part, ({ data }) => replace(element(part), data));
 }
 

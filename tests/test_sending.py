@@ -1,0 +1,118 @@
+"""`asgi.sending`: a client that stalls, and one that is only slow."""
+
+import asyncio
+
+import pytest
+
+from django_streams.asgi.sending import Sending
+from django_streams.exceptions import BrokenOff
+
+SECONDS = 0.05
+
+
+class Server:
+    """Sends when it is told to. As uvicorn, it shows what it holds for the client."""
+
+    def __init__(self):
+        self.sent = []
+        self.may_send = asyncio.Event()
+
+    async def send(self, message):
+        await self.may_send.wait()
+        self.sent.append(message)
+
+
+class Uvicorn(Server):
+    def __init__(self):
+        super().__init__()
+        self.transport = self
+        self.held = 0
+        self.is_aborted = False
+
+    def get_write_buffer_size(self):
+        return self.held
+
+    def abort(self):
+        self.is_aborted = True
+
+
+def body(size):
+    return {"type": "http.response.body", "body": b"x" * size}
+
+
+@pytest.mark.parametrize("kind", [Server, Uvicorn])
+async def test_a_client_that_takes_nothing_is_given_up(kind):
+    server = kind()
+    server.held = 10
+    with pytest.raises(BrokenOff, match="does not take"):
+        async with Sending(server.send, SECONDS) as sending:
+            await sending(body(10))
+    assert sending.is_stalled
+
+
+async def test_what_is_sent_at_once_is_no_stall():
+    server = Server()
+    server.may_send.set()
+    async with Sending(server.send, SECONDS) as sending:
+        await sending.write(b"1")
+        await asyncio.sleep(3 * SECONDS)  # The source has nothing to say.
+        await sending.write(b"2")
+    assert [message["body"] for message in server.sent] == [b"1", b"2"]
+    assert not sending.is_stalled
+
+
+async def test_a_large_piece_has_its_time_where_the_server_does_not_say_what_is_left():
+    server = Server()
+    async with asyncio.timeout(5), Sending(server.send, SECONDS) as sending:
+        asyncio.get_running_loop().call_later(4 * SECONDS, server.may_send.set)
+        await sending.write(b"x" * 2**20)
+    assert not sending.is_stalled
+
+
+async def test_a_client_that_takes_some_of_it_is_no_stall():
+    server = Uvicorn()
+    server.held = 1000
+    async with asyncio.timeout(5), Sending(server.send, SECONDS) as sending:
+        taking = asyncio.ensure_future(take(server))
+        await sending.write(b"x" * 1000)
+        await taking
+    assert not sending.is_stalled
+
+
+async def take(server):
+    for _ in range(20):
+        await asyncio.sleep(SECONDS / 4)
+        server.held -= 10
+    server.may_send.set()
+
+
+async def test_without_a_limit_it_waits():
+    server = Server()
+    async with Sending(server.send, None) as sending:
+        asyncio.get_running_loop().call_later(3 * SECONDS, server.may_send.set)
+        await sending.write(b"x")
+    assert server.sent
+
+
+async def test_it_can_be_cut():
+    server = Server()
+    with pytest.raises(BrokenOff):
+        async with Sending(server.send, None) as sending:
+            asyncio.get_running_loop().call_soon(sending.cut)
+            await sending.write(b"x")
+    assert sending.is_stalled
+    with pytest.raises(BrokenOff):
+        async with Sending(server.send, None) as sending:
+            asyncio.get_running_loop().call_soon(sending.cut)
+            await asyncio.Event().wait()  # The source is slow, and not the client.
+    assert not sending.is_stalled
+
+
+async def test_other_errors_and_timeouts_are_left_alone():
+    server = Server()
+    with pytest.raises(LookupError):
+        async with Sending(server.send, SECONDS):
+            raise LookupError
+    with pytest.raises(TimeoutError):
+        async with Sending(server.send, SECONDS), asyncio.timeout(0):
+            await asyncio.Event().wait()
