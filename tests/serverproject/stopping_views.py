@@ -70,14 +70,6 @@ class ManyEvents(MuchOfIt, EventStreamView):
     pass
 
 
-class Farewell(Named, EventStreamView):
-    async def stream(self):
-        with recorded(self.name):
-            yield "first"
-            await self.shutting_down.wait()
-            yield "goodbye"
-
-
 class Late(Events):
     """Is decided upon when the server stops."""
 

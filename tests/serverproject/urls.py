@@ -115,7 +115,6 @@ routes = [
     path("stopping/plain-events/<name>/", stopping_views.PlainEvents.as_view()),
     path("stopping/many-events/<name>/", stopping_views.ManyEvents.as_view()),
     path("stopping/much-exported/<name>/", stopping_views.MuchExported.as_view()),
-    path("stopping/farewell/<name>/", stopping_views.Farewell.as_view()),
     path("stopping/late/<name>/", stopping_views.Late.as_view()),
     path("stopping/ordinary/<name>/", stopping_views.ordinary),
     path("stopping/export/<name>/", stopping_views.Export.as_view()),
