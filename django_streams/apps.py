@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 from django.apps import AppConfig
 from django.core import checks as django_checks
 
 from . import checks
+from .lifetime import shutdown
 
 __all__ = ["DjangoStreamsConfig"]
 
@@ -17,7 +20,11 @@ class DjangoStreamsConfig(AppConfig):
     verbose_name = "Streams"
 
     def ready(self) -> None:
-        """Registers the checks."""
+        """Registers the checks, and listens for the end of the server where it can already."""
         django_checks.register(checks.check_settings)
         django_checks.register(checks.check_views)
         django_checks.register(checks.check_server)
+        # A WSGI server that has installed its handler: its requests come in other threads, where it
+        # would be too late. Commands, whose signals nobody handles, notice nothing.
+        if threading.current_thread() is threading.main_thread():
+            shutdown.listen()

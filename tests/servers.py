@@ -75,6 +75,8 @@ class Server:
 
     def __init__(self, name, directory, environment, *options):
         self.name = name
+        self.command = COMMANDS.get(name)
+        """How it is started, as `python -m ...`, with further options."""
         self._options = options
         self.log = directory / f"{name}.log"
         self.database = Path(environment["SERVERPROJECT_DATABASE"])
@@ -97,7 +99,7 @@ class Server:
     def start(self):
         for _ in range(3):  # The port was free when it was asked for: somebody else may be faster.
             self.port = free_port()
-            command = [sys.executable, "-m", *COMMANDS[self.name].split(), *self._options]
+            command = [sys.executable, "-m", *self.command.split(), *self._options]
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
                     [part.replace("PORT", str(self.port)) for part in command],
@@ -416,15 +418,20 @@ def _allow_many_files(request):
         request.config.add_cleanup(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
 
 
-def _environment(directory, database=None):
-    """Returns what a server process sees of the world, with a database of its own."""
-    environment = os.environ | {
+def environment_in(directory):
+    """Returns what a server process sees of the world, with no database yet."""
+    return os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.serverproject.settings",
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "SERVERPROJECT_DATABASE": str(directory / "db.sqlite3"),
         "SERVERPROJECT_FILES": str(directory.parent / "files"),
     }
+
+
+def _environment(directory, database=None):
+    """Returns the same with a database of its own."""
+    environment = environment_in(directory)
     if database is not None:
         environment["SERVERPROJECT_DATABASES_DEFAULT"] = json.dumps(database)
     subprocess.run(

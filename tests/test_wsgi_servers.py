@@ -246,7 +246,10 @@ def read_through(stream, expected):
 
 @pytest.mark.parametrize("name_of_server", ["gunicorn", "gunicorn-sync"])
 @pytest.mark.parametrize("kind", ["async", "plain"])
-def test_gunicorn_lets_a_stream_end_when_it_is_told_to_stop(request, name_of_server, kind, name):
+def test_gunicorn_lets_a_stream_end_when_it_is_told_to_stop(
+    request, monkeypatch, name_of_server, kind, name
+):
+    monkeypatch.setenv("SERVERPROJECT_GRACE", "60")
     with started(request, name_of_server) as server:
         with server.open(f"/told/{kind}/told/{name}/") as stream:
             stream.read_until(b"1\n")
@@ -259,17 +262,31 @@ def test_gunicorn_lets_a_stream_end_when_it_is_told_to_stop(request, name_of_ser
 
 
 @pytest.mark.parametrize("name_of_server", ["gunicorn", "gunicorn-sync"])
-@pytest.mark.parametrize("kind", ["async", "plain"])
-def test_gunicorn_kills_what_does_not_end(request, name_of_server, kind, name):
+@pytest.mark.parametrize(("kind", "is_closed"), [("async", True), ("plain", False)])
+def test_gunicorn_breaks_off_or_kills_what_does_not_end(
+    request, name_of_server, kind, is_closed, name
+):
     """Nothing runs in a killed process, no `finally` either."""
-    with started(request, name_of_server, "--graceful-timeout", "1") as server:
-        with server.open(f"/told-events/{kind}/on-and-on/{name}/") as stream:
-            read_through(stream, b"data: 1\n\n")
+    with started(request, name_of_server, "--graceful-timeout", "5") as server:
+        with server.open(f"/told/{kind}/on-and-on/{name}/") as stream:
+            read_through(stream, b"1\n")
             server.terminate()
             with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
                 stream.read_all()
         assert server.ended() == 0
-        assert log_of(server, name) == ["begun"]
+        assert log_of(server, name) == (["begun", "closed"] if is_closed else ["begun"])
+
+
+@pytest.mark.parametrize("name_of_server", ["gunicorn", "gunicorn-sync"])
+@pytest.mark.parametrize("kind", ["async", "plain"])
+def test_gunicorn_ends_event_streams_with_their_next_item(request, name_of_server, kind, name):
+    with started(request, name_of_server) as server:
+        with server.open(f"/told-events/{kind}/on-and-on/{name}/") as stream:
+            read_through(stream, b"data: 1\n\n")
+            server.terminate()
+            assert stream.read_all().endswith(b"\n\n")
+        assert server.ended() == 0
+        assert log_of(server, name) == ["begun", "closed"]
 
 
 def test_wsgiref_dies_at_once(request, name):

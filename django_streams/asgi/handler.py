@@ -42,7 +42,7 @@ from django_streams.views import refusal, wants_body_stream
 
 from .exchange import EXCHANGE, Exchange
 from .holding import holding_back
-from .sending import Sending, abort
+from .sending import Sending, abort, abort_later
 from .unread import answering, awaits_continue, leaves_body_unread, lend_csrf_token
 
 __all__ = ["StreamingASGIHandler", "get_asgi_application"]
@@ -103,8 +103,8 @@ class StreamingASGIHandler(ASGIHandler):
             await _send_unavailable(send)
         if exchange.response is not None and exchange.response.is_broken_off:
             _close_twisted_request(send)
-        if exchange.is_stalled:
-            abort(send)
+        if exchange.is_stalled and (scope["http_version"] < "2" or shutdown.has_begun):
+            abort(send)  # Other streams may share a connection of HTTP/2.
 
     # The body.
 
@@ -283,6 +283,8 @@ async def _sending(
             live.cut = None
             live.ending = live.ending or (Ending.SLOW if sending.is_stalled else None)
         response.exchange.is_stalled = sending.is_stalled
+        if shutdown.has_begun:
+            abort_later(send)
 
 
 async def _send_unavailable(send: Send) -> None:

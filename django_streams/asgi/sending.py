@@ -10,8 +10,9 @@ from typing import Any, Self
 from django_streams.buffer import CAPACITY
 from django_streams.conf import conf
 from django_streams.exceptions import BrokenOff
+from django_streams.lifetime import CUT_SECONDS
 
-__all__ = ["Sending", "abort"]
+__all__ = ["Sending", "abort", "abort_later"]
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
@@ -106,18 +107,45 @@ def _unsent(send: Send) -> int | None:
     return None if transport is None else transport.get_write_buffer_size()
 
 
-def _transport(send: Send) -> asyncio.WriteTransport | None:
-    """Returns the transport of a connection if the server is uvicorn, whose `send` is a method."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    # Not by its type: uvloop has one of its own.
-    return transport if hasattr(transport, "get_write_buffer_size") else None
+def _transport(send: Send, layers: int = 1) -> asyncio.WriteTransport | None:
+    """Returns the transport of a connection: uvicorn's, and that of hypercorn below three layers.
+
+    uvicorn's `send` is a method of an object with the transport. hypercorn's belongs to a stream,
+    which has the `send` of a protocol, which has that of a connection, which has the writer.
+    Several streams may share it.
+    """
+    sender: Any = send
+    for _ in range(layers):
+        owner = getattr(sender, "__self__", None)
+        transport = getattr(getattr(owner, "writer", owner), "transport", None)
+        # Not by its type: uvloop has one of its own.
+        if hasattr(transport, "get_write_buffer_size"):
+            return transport
+        sender = getattr(owner, "send", None)
+    return None
 
 
 def abort(send: Send) -> None:
-    """Drops the connection of a client that does not take what is sent, if the server is uvicorn.
+    """Drops the connection of a client that does not take what is sent, where a transport is found.
 
-    It would close the connection when the client has taken the rest: never.
+    uvicorn and hypercorn would close the connection when the client has taken the rest: never.
     """
-    transport = _transport(send)
+    transport = _transport(send, layers=3)
     if transport is not None:
+        transport.abort()
+
+
+def abort_later(send: Send) -> None:
+    """Drops the connection if its client has not taken the rest of an ended body in a while.
+
+    For a server that stops, and waits for it: what is left is little enough to wait in the
+    transport, so nothing in `Sending` has noticed.
+    """
+    transport = _transport(send, layers=3)
+    if transport is not None:
+        asyncio.get_running_loop().call_later(CUT_SECONDS, _abort_unsent, transport)
+
+
+def _abort_unsent(transport: asyncio.WriteTransport) -> None:
+    if transport.get_write_buffer_size():
         transport.abort()

@@ -32,6 +32,8 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LEFT_ALONE = (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, None)
 """What no server has installed: the process is to die of the signal as it would without us."""
 
+Handler = Callable[[int, FrameType | None], Any]
+
 
 class Member(Protocol):
     """Something open that is to end when the server stops."""
@@ -45,13 +47,13 @@ class Shutdown:
 
     def __init__(self) -> None:
         self.has_begun = False
-        self._previous: dict[int, Callable[[int, FrameType | None], Any]] = {}
+        self._listens = False
         self._lock = threading.Lock()
         self._members: dict[asyncio.AbstractEventLoop, set[Member]] = {}
         # Replaced, never changed: a signal handler may look at any time, and must not wait.
         self._loops: tuple[asyncio.AbstractEventLoop, ...] = ()
         self._is_told = False
-        self._is_waiting = False
+        self._waiting: asyncio.Future[None] | None = None
 
     # Who is to hear of it.
 
@@ -86,9 +88,12 @@ class Shutdown:
             return
         for number in _SIGNALS:
             installed = signal.getsignal(number)
-            if installed != self._hear and _is_a_servers(installed):
-                self._previous[number] = installed  # type: ignore[assignment]
-                signal.signal(number, self._hear)
+            if callable(installed) and _is_a_servers(installed) and not self._is_ours(installed):
+                signal.signal(number, functools.partial(self._hear, installed))
+                self._listens = True
+
+    def _is_ours(self, handler: Any) -> bool:
+        return isinstance(handler, functools.partial) and handler.func == self._hear
 
     def begin(self) -> None:
         """Tells all members, each in its loop. From any thread, and from a signal handler."""
@@ -103,12 +108,18 @@ class Shutdown:
         """Lets streams begin again: a server has started, in a process where one has stopped."""
         self.has_begun = False
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        previous = self._previous[number]
+    def _hear(self, previous: Handler, number: int, frame: FrameType | None) -> None:
+        """Is told of a signal, and tells the handler that it was put in front of.
+
+        Each keeps its own: a server that ends restores what it has found, which may be one of ours.
+        """
         is_first = not self.has_begun
-        self.begin()
-        if is_first and self._loops and _is_twisteds(previous):
-            self._call_after_streams(functools.partial(previous, number, frame))
+        if is_first:  # The second is somebody's who does not want to wait.
+            self.begin()
+        waiting = next((loop for loop in self._loops if loop.is_running()), None)
+        if is_first and waiting is not None and _is_twisteds(previous):
+            stop = functools.partial(previous, number, frame)
+            waiting.call_soon_threadsafe(self._call_after_streams, stop)
         else:
             previous(number, frame)
 
@@ -120,14 +131,13 @@ class Shutdown:
 
         async def wait() -> None:
             ends = monotonic() + conf.shutdown_grace + 2 * CUT_SECONDS
-            while self._loops and monotonic() < ends:  # noqa: ASYNC110 - They may be other loops'.
-                await asyncio.sleep(0.02)
-            stop()
+            try:
+                while self._loops and monotonic() < ends:  # noqa: ASYNC110 - Or other loops' streams.
+                    await asyncio.sleep(0.02)
+            finally:  # Also if this loop ends before.
+                stop()
 
-        def begin() -> None:
-            self._waiting = asyncio.ensure_future(wait())  # Or nobody would keep it.
-
-        self._loops[0].call_soon_threadsafe(begin)
+        self._waiting = asyncio.ensure_future(wait())  # Or nobody would keep it.
 
     def _shut_down_members(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
@@ -137,7 +147,7 @@ class Shutdown:
 
     def _tell_that_it_is_deaf(self) -> None:
         # Django's reloader, which runs the server in a thread, ends the process without asking.
-        if not (self._is_told or self._previous or os.environ.get("RUN_MAIN")):
+        if not (self._is_told or self._listens or os.environ.get("RUN_MAIN")):
             self._is_told = True
             logger.warning(
                 "Streams will not hear that the server stops: the application runs outside the "

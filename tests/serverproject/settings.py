@@ -16,6 +16,8 @@ MEDIA_ROOT = Path(os.environ["SERVERPROJECT_DATABASE"]).parent / "media"
 FILES_ROOT = Path(os.environ["SERVERPROJECT_FILES"])
 # For whoever asks nginx. Without nginx, such a response is empty.
 STREAMS = {"X_ACCEL_REDIRECT": {FILES_ROOT / "accelerated": "/internal/"}}
+if "SERVERPROJECT_GRACE" in os.environ:
+    STREAMS["SHUTDOWN_GRACE"] = float(os.environ["SERVERPROJECT_GRACE"])
 # With a CSRF check of some paths only: elsewhere it would refuse a POST before a view could.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

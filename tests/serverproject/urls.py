@@ -2,7 +2,15 @@ from django.urls import include, path
 
 from django_streams import JSONL, MSGPACK, TEXT, EventStreamView
 
-from . import body_views, file_views, lifetime_views, stacks, told_views, views
+from . import (
+    body_views,
+    file_views,
+    lifetime_views,
+    stacks,
+    stopping_views,
+    told_views,
+    views,
+)
 from .body_views import IDLE_SECONDS, MAX_SIZE
 
 
@@ -102,6 +110,15 @@ routes = [
     path("accelerated-with-tag/<path:path>", file_views.AcceleratedWithTag.as_view()),
     path("named/given/", file_views.NamedByView.as_view()),
     path("named/own/", file_views.NamedByItself.as_view()),
+    # Streams that are open when the server stops.
+    path("stopping/events/<name>/", stopping_views.Events.as_view()),
+    path("stopping/plain-events/<name>/", stopping_views.PlainEvents.as_view()),
+    path("stopping/many-events/<name>/", stopping_views.ManyEvents.as_view()),
+    path("stopping/much-exported/<name>/", stopping_views.MuchExported.as_view()),
+    path("stopping/late/<name>/", stopping_views.Late.as_view()),
+    path("stopping/ordinary/<name>/", stopping_views.ordinary),
+    path("stopping/export/<name>/", stopping_views.Export.as_view()),
+    path("stopping/finishing/<name>/", stopping_views.Finishing.as_view()),
 ]
 
 urlpatterns = [
