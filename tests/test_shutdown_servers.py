@@ -135,8 +135,6 @@ def watched(tmp_path):
     (folder / "watched_settings.py").write_text(
         "from tests.serverproject.settings import *\n"
         "INSTALLED_APPS = ['daphne', *INSTALLED_APPS]\n"
-        # runserver would not start: a view of the project finds out its format when it is asked.
-        "SILENCED_SYSTEM_CHECKS = ['streams.E002']\n"
     )
     return folder
 

@@ -291,7 +291,6 @@ class PlainEvents(PlainTold, EventStreamView):
 class Choosing(Lines):
     """Refuses who accepts something else."""
 
-    format = None
     formats = [JSONL]
 
 
