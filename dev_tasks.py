@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent
-EXTRAS = ("cbor", "channels", "demo", "redis", "zip")
+EXTRAS = ("cbor", "channels", "demo", "metrics", "redis", "zip")
 PIP = "pip>=25.1"  # the first that installs dependency groups (PEP 735)
 ON_WINDOWS = os.name == "nt"
 

@@ -240,7 +240,12 @@ def test_the_project_is_installed_editable_with_its_extras_and_the_dev_group(pro
     environment.install()
     [(command, options)] = commands
     assert command[0] == str(environment.python)
-    assert command[-4:] == ("--editable", ".[cbor,channels,demo,redis,zip]", "--group", "dev")
+    assert command[-4:] == (
+        "--editable",
+        ".[cbor,channels,demo,metrics,redis,zip]",
+        "--group",
+        "dev",
+    )
     assert options["cwd"] == project
 
 

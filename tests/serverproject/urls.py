@@ -34,6 +34,7 @@ routes = [
     path("signal/<name>/", views.signal),
     path("dogs/", views.count_dogs),
     path("login/", views.log_in),
+    path("metrics/", views.metrics),
     # Streams.
     *in_every_format("steps", views.Steps),
     *in_every_format("plain-steps", views.PlainSteps),

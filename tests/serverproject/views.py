@@ -11,8 +11,10 @@ from django.contrib.auth import authenticate, login
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from django_streams import FORMATS, DioxusMixin, EventStreamView, StreamView, release
+from django_streams.metrics import StreamsCollector
 from tests.kennel.models import Dog
 
 from . import journal
@@ -59,6 +61,14 @@ def log_in(request):
     user = authenticate(request, username=request.GET["user"], password=PASSWORD)
     login(request, user)
     return HttpResponse(user.username)
+
+
+registry = CollectorRegistry()
+registry.register(StreamsCollector())
+
+
+def metrics(request):
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 # Streams.
