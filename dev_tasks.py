@@ -64,6 +64,10 @@ TASKS = {
         "measure against other libraries (arguments go to the benchmarks)",
         tool=("python", "-m", "benchmarks"),
     ),
+    "soak": Task(
+        "look for what many clients leave behind, for ten minutes (or --seconds 60)",
+        tool=("python", "-m", "benchmarks.soak"),
+    ),
     "docs": Task(
         "build the documentation in docs/_build (arguments go to sphinx-build)",
         tool=("sphinx-build", "-W", "--keep-going", "docs", "docs/_build"),

@@ -39,7 +39,7 @@ def all_served(race, folder=None):
 
 @contextmanager
 def served(name, server="uvicorn", folder=None):
-    """Serves a contestant; yields its `Server`.
+    """Serves a contestant, or an application by its path; yields its `Server`.
 
     By `server`, but nginx serves itself. Without a `folder` it gets an empty one.
     """
@@ -57,8 +57,8 @@ def served(name, server="uvicorn", folder=None):
 def _command(name, server, port, folder):
     if name == "nginx":
         return nginx.command(port, folder)
-    contestant = [f"benchmarks.contestants:{name}", "--port", str(port)]
-    return [sys.executable, "-m", server, *contestant, *COMMANDS[server]]
+    application = name if ":" in name else f"benchmarks.contestants:{name}"
+    return [sys.executable, "-m", server, application, "--port", str(port), *COMMANDS[server]]
 
 
 def _free_port():

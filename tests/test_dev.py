@@ -318,6 +318,11 @@ def test_the_benchmarks_get_the_extra_arguments(ready_environment):
     assert ready_environment.asked == ["become python -m benchmarks --quick"]
 
 
+def test_the_soak_gets_the_extra_arguments(ready_environment):
+    main(["soak", "--seconds", "60"], ready_environment)
+    assert ready_environment.asked == ["become python -m benchmarks.soak --seconds 60"]
+
+
 def test_a_warning_fails_the_documentation(ready_environment):
     main(["docs"], ready_environment)
     assert ready_environment.asked == ["become sphinx-build -W --keep-going docs docs/_build"]
