@@ -7,7 +7,7 @@ round: so they hold when the machine's speed drifts. What is printed is the medi
 
 import argparse
 
-from . import compression, decoding, files, streams, uploads
+from . import compression, decoding, files, idle, streams, uploads
 
 SUITES = {
     "events": streams.run_events,
@@ -17,6 +17,7 @@ SUITES = {
     "uploads": uploads.run,
     "files": files.run,
     "compression": compression.run,
+    "idle": idle.run,
 }
 
 

@@ -12,6 +12,8 @@ Each answers /ready/ (events that are there at once), /awaited/ (one real await 
 (rows) too. To /count/ of ours, django and raw a body can be sent, and to /save/ of the first two a
 form with a file; `receivers` has their views. At /files/ the three send the files that somebody
 has put into a folder; `senders` has the views. `ours_sliced` is ours with STREAMS["PATHSEND"] off.
+ours, django and raw answer /idle/, an event stream without events, and the first two /ordinary/, a
+plain view; ours beats.
 """
 
 import asyncio
@@ -23,11 +25,13 @@ from pathlib import Path
 
 import msgspec
 from django.conf import settings
+from django.http import HttpResponse
 
 SAVED = "saved"  # A folder in the server's TMPDIR, as is that of the files to be sent.
 FILES = Path(tempfile.gettempdir(), "files")
 SLICE_BYTES = 2**20
 EVENTS, DICTS, ROWS = 200_000, 100_000, 1_000_000
+HEARTBEAT = 5
 encode = msgspec.json.Encoder().encode
 
 STREAMS = {}  # As the settings of the process have it.
@@ -63,6 +67,11 @@ async def first():
     await asyncio.sleep(3600)
 
 
+async def idle():
+    await asyncio.sleep(3600)
+    yield
+
+
 async def dicts():
     for n in range(DICTS):
         yield price(n)
@@ -76,6 +85,10 @@ SOURCES = {"/ready/": ready, "/awaited/": awaited, "/first/": first}
 
 
 # Django, with this package and without it.
+
+
+def ordinary(request):
+    return HttpResponse("ordinary")
 
 
 def _ours():
@@ -101,6 +114,8 @@ def _ours():
         path("count/", ours_count),
         path("save/", ours_save),
         path("files/<name>", ours_file),
+        path("idle/", view(idle, heartbeat=HEARTBEAT)),
+        path("ordinary/", ordinary),
     ]
     return get_asgi_application()
 
@@ -155,6 +170,8 @@ def _django():
         path("count/", django_count),
         path("save/", django_save),
         path("files/<name>", django_file),
+        path("idle/", view(idle)),
+        path("ordinary/", ordinary),
     ]
     return get_asgi_application()
 
@@ -195,6 +212,12 @@ async def raw(scope, receive, send):
         return
     if scope["path"].startswith("/files/"):
         await raw_file(FILES / scope["path"].removeprefix("/files/"), send)
+        return
+    if scope["path"] == "/idle/":
+        await send({**HEADERS})
+        await send({"type": "http.response.body", "body": b":\n\n", "more_body": True})
+        await receive()  # Its end, as the first has told that there is no body.
+        await receive()
         return
     await send(HEADERS)
     chunks, size = [], 0

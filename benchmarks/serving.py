@@ -1,6 +1,7 @@
 """Contestants served by a process each, which is started and stopped here."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -16,6 +17,9 @@ COMMANDS = {
     "uvicorn": ["--log-level", "error", "--timeout-graceful-shutdown", "1"],
     "granian": ["--log-level", "error", "--workers-kill-timeout", "1", "--interface", "asgi"],
 }
+
+
+SPARE_FILES = 500
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,16 @@ def served(name, server="uvicorn", folder=None):
         stack.callback(_stop, process)
         _wait_for(port, process)
         yield Server(port, process.pid, folder)
+
+
+def allow_many_files(count):
+    """Lets this process, and those that it starts, open so many files and some more."""
+    wanted = count + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise SystemExit(f"only {hard} open files are allowed; allow more by: ulimit -Hn {wanted}")
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _command(name, server, port, folder):
