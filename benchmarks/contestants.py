@@ -18,6 +18,7 @@ plain view; ours beats.
 
 import asyncio
 import csv
+import gc
 import json
 import os
 import tempfile
@@ -91,6 +92,13 @@ def ordinary(request):
     return HttpResponse("ordinary")
 
 
+def freeze(request):
+    """Has the garbage collector leave alone what is there: it looks at 10,000 streams for long."""
+    gc.collect()
+    gc.freeze()
+    return HttpResponse("frozen")
+
+
 def _ours():
     from django.urls import path
 
@@ -116,6 +124,7 @@ def _ours():
         path("files/<name>", ours_file),
         path("idle/", view(idle, heartbeat=HEARTBEAT)),
         path("ordinary/", ordinary),
+        path("freeze/", freeze),
     ]
     return get_asgi_application()
 

@@ -25,7 +25,7 @@ CLIENTS_PER_ADDRESS = 2_000
 IP_BIND_ADDRESS_NO_PORT = 24
 """Of Linux: the port is chosen when it is known which server is to be reached."""
 
-PATIENCE = 120
+PATIENCE = 300
 
 
 class Crowd:

@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from urllib.request import urlopen
 
 import psutil
 
@@ -44,8 +45,11 @@ def run(rounds):
                     f"{process.num_threads()} threads"
                 )
                 if name == "ours":
+                    print(f"    {'a request, without':22} {_shown(alone)}")
                     _report_turns(server, process, clients, rounds)
-                    print(f"    {'the same before':22} {_shown(alone)}")
+                    _freeze(server.port)
+                    print("  the same after gc.freeze()")
+                    _report_turns(server, process, clients, rounds)
 
 
 class Clients:
@@ -90,9 +94,14 @@ def _report_turns(server, process, clients, rounds):
     fewest, most = min(low for low, _ in beats), max(high for _, high in beats)
     print(f"    {'beats of a stream':22} {fewest} to {most} a round, of {expected}")
     print(f"    {'processor':22} {process.cpu_percent():.0f} %")
-    print(f"    {'an ordinary request':22} {_shown(seconds)}")
+    print(f"    {'a request, beside them':22} {_shown(seconds)}")
     print(f"    {'max below 50 ms':22} {met(max(seconds) < TARGET)}")
     print(f"    {'all have beaten':22} {met(fewest >= expected - 1)}")
+
+
+def _freeze(port):
+    with urlopen(f"http://127.0.0.1:{port}/freeze/") as answer:
+        answer.read()
 
 
 def _shown(seconds):
