@@ -29,7 +29,7 @@ MEBIBYTE = 2**20
 EXACT = ("streams", "tasks", "threads", "files")
 FLOORS = {"objects": 500, "memory": 2 * MEBIBYTE}
 """What may come on top of the noise. A soak of ten minutes has tens of thousands of clients: these
-are less than 50 bytes, and a fiftieth of an object, of each."""
+are some 50 bytes, and a fiftieth of an object, for each."""
 
 ROUND_SECONDS = 10
 MIN_ROUNDS, WARM_UP = 9, 1 / 3
