@@ -7,10 +7,11 @@ import time
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
-from django.test import AsyncRequestFactory, override_settings
+from django.test import AsyncClient, AsyncRequestFactory, Client, override_settings
 from django.urls import path
 
 from django_streams import (
@@ -272,6 +273,21 @@ async def test_it_is_told_why_a_stream_ended(ears, url, ending):
     assert await ears.ending() is ending
 
 
+@pytest.mark.parametrize("kind", [StreamClient, AsyncClient, Client])
+async def test_head_is_no_stream(ears, kind):
+    if kind is StreamClient:
+        async with kind().stream("HEAD", "/short/") as stream:
+            assert stream.status_code == 200
+            assert await stream.read() == b""
+    elif kind is AsyncClient:
+        assert (await kind().head("/short/")).status_code == 200  # Django has emptied it.
+    else:
+        response = await sync_to_async(kind().head)("/short/")
+        assert b"".join(response) == b""
+    assert not ears.started
+    assert not ears.finished
+
+
 def test_a_client_that_leaves_is_told_of_without_an_event_loop(client):
     told = []
 
@@ -316,6 +332,23 @@ async def test_what_has_ended_is_summed_up():
     assert after.items - (before.items if before else 0) == 20
     assert after.bytes_sent - (before.bytes_sent if before else 0) == 50
     assert after.seconds > 0
+
+
+async def test_receivers_hear_of_the_end_though_the_client_leaves_meanwhile(ears):
+    told = []
+
+    def tell(sender, stream, **kwargs):
+        time.sleep(0.05)  # In a thread, while the client leaves.
+        told.append(stream.ending)
+
+    stream_finished.connect(tell)
+    try:
+        async with StreamClient().stream("GET", "/short/") as stream:
+            await stream.read()
+    finally:
+        stream_finished.disconnect(tell)
+    assert told == [Ending.DONE]
+    assert await ears.ending() is Ending.DONE
 
 
 async def test_a_receiver_that_fails_disturbs_nothing(ears):

@@ -133,8 +133,7 @@ def watched(tmp_path):
     folder = tmp_path / "watched"
     folder.mkdir()
     (folder / "watched_settings.py").write_text(
-        "from tests.serverproject.settings import *\n"
-        "INSTALLED_APPS = ['daphne', *INSTALLED_APPS]\n"
+        "from tests.serverproject.settings import *\nINSTALLED_APPS = ['daphne', *INSTALLED_APPS]\n"
     )
     return folder
 

@@ -13,7 +13,7 @@ import logging
 import random
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from time import monotonic
@@ -23,7 +23,7 @@ from asgiref.sync import async_to_sync
 
 from django_streams.conf import conf
 from django_streams.exceptions import NoContent, ShuttingDown, TooManyStreams
-from django_streams.pump import Pump
+from django_streams.pump import CLOSE_SECONDS, Pump
 from django_streams.signals import stream_finished, stream_started
 
 from .endings import Ending
@@ -185,7 +185,7 @@ class LiveStream:
             if self._revalidating is not None:
                 self._revalidating.cancel()
             if stream_finished.has_listeners(self.view):
-                await stream_finished.asend_robust(self.view, stream=self)
+                await _to_the_end(stream_finished.asend_robust(self.view, stream=self))
 
     def open_here(self) -> None:
         """`open()` without an event loop."""
@@ -320,6 +320,16 @@ class LiveStream:
         except Exception:
             logger.exception("It could not be decided anew upon %s; its stream ends.", self.path)
             return False
+
+
+async def _to_the_end(telling: Coroutine[Any, Any, Any]) -> None:
+    """Awaits it, also if this is cancelled, as a client that leaves at the end of a stream does."""
+    task = asyncio.ensure_future(telling)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=CLOSE_SECONDS)
+        raise
 
 
 def _jittered(seconds: float) -> float:

@@ -161,6 +161,8 @@ class StreamResponse(StreamingHttpResponse):
         self._body = self._async_chunks() if is_served_async(request) else self._sync_chunks()
         kwargs.setdefault("content_type", self.format.content_type)
         super().__init__(self._body, **kwargs)
+        if is_head:
+            self.pump.close()
         if filename is not None:
             self.headers.setdefault("Content-Disposition", attachment(filename, self.format))
         if compress:
@@ -253,6 +255,8 @@ class StreamResponse(StreamingHttpResponse):
     def __aiter__(self) -> AsyncIterator[bytes]:
         if not self.has_own_content:
             return super().__aiter__()
+        if self.pump.is_closed and not self.pump.is_started:
+            return _nothing()
         # A stream that was started is read without any layer in between.
         return self._encoded(self.pump) if self.pump.is_committed else self._async_chunks()
 
@@ -318,6 +322,8 @@ class StreamResponse(StreamingHttpResponse):
         What fails before the first chunk is raised, not told in the stream: no byte has left, and
         the server can answer 500, or our handler as the error says.
         """
+        if self.pump.is_closed:
+            return
         given = self._source
         try:
             self._source = opened_here(given)
