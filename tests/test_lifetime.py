@@ -5,6 +5,7 @@ import gc
 import logging
 import time
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -156,6 +157,13 @@ def function_view(request):
     return StreamResponse(source(), format=JSONL, request=request, revalidate=0.05)
 
 
+class CalledView:
+    def __call__(self, request):
+        return function_view(request)
+
+
+called_view = CalledView()
+
 urlpatterns = [
     path("waiting/", Waiting.as_view()),
     path("brief/", Waiting.as_view(max_duration=0.1)),
@@ -173,6 +181,8 @@ urlpatterns = [
     path("of-user/", OfUser.as_view(revalidate=0.1)),
     path("guarded/", Guarded.as_view()),
     path("function/", function_view),
+    path("partial/", partial(function_view)),
+    path("called/", called_view),
     path("two/", Waiting.as_view(max_streams=2)),
     path("one-per-address/", Export.as_view(max_streams_per_address=1)),
     path("one-per-real-address/", BehindProxy.as_view(max_streams_per_address=1)),
@@ -320,6 +330,18 @@ async def test_open_streams_are_counted_by_view():
     async with StreamClient().stream("GET", "/waiting/"), StreamClient().stream("GET", "/brief/"):
         assert open_streams()[name] == 2
     assert name not in open_streams()
+
+
+@pytest.mark.parametrize(
+    ("url", "name"), [("/partial/", "function_view"), ("/called/", "CalledView")]
+)
+async def test_any_callable_may_be_a_view(ears, url, name):
+    """As Django allows. A partial is the view that it calls."""
+    async with StreamClient().stream("GET", url) as stream:
+        assert stream.status_code == 200
+        assert open_streams()[f"{__name__}.{name}"] == 1
+    await ears.ending()
+    assert ears.finished[0].view in (function_view, called_view)
 
 
 async def test_what_has_ended_is_summed_up():

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -108,13 +109,18 @@ class LiveStream:
     def view(self) -> Any:
         """The view: the class of a class-based one, else the function; None if unknown."""
         function = getattr(getattr(self.request, "resolver_match", None), "func", None)
+        while isinstance(function, partial):
+            function = function.func
         return getattr(function, "view_class", function)
 
     @property
     def view_name(self) -> str:
         """The dotted path of the view, "" if unknown."""
         view = self.view
-        return "" if view is None else f"{view.__module__}.{view.__qualname__}"
+        if view is None:
+            return ""
+        named = view if hasattr(view, "__qualname__") else type(view)  # An object may be called.
+        return f"{named.__module__}.{named.__qualname__}"
 
     @property
     def path(self) -> str:
