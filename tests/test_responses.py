@@ -233,6 +233,19 @@ def test_a_header_that_happens_to_be_identity_is_sent():
     assert dict(response.items())["X-Transform"] == "identity"
 
 
+def test_the_names_of_headers_may_be_written_in_any_case():
+    request = RequestFactory().get("/", headers={"Accept-Encoding": "gzip"})
+    response = StreamResponse(
+        ["a"], compress=True, request=request, headers={"content-length": "1", "cache-control": "x"}
+    )
+    names = [name.lower() for name, _ in response.items()]
+    assert "content-length" not in names
+    assert names.count("cache-control") == 1
+    assert ("content-encoding", "identity") not in StreamResponse(
+        [], headers={"content-encoding": "identity"}
+    ).items()
+
+
 def test_a_response_that_nobody_reads_never_starts():
     Client().get("/async/").close()
     assert closed == []

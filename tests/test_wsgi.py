@@ -93,6 +93,7 @@ def calls_nothing():
 def headed(request):
     response = StreamResponse(nothing)
     response["X-Trace"] = "7"
+    response["cache-control"] = "private"
     response.set_cookie("seen", "yes")
     response._resource_closers.append(lambda: closed.append("response"))
     return response
@@ -199,7 +200,7 @@ def test_204_keeps_headers_cookies_and_what_is_to_be_closed():
     status, headers, body = ask("nothing")
     body.close()
     assert closed == ["response"]
-    assert (status, headers["X-Trace"]) == (204, "7")
+    assert (status, headers["X-Trace"], headers["Cache-Control"]) == (204, "7", "private")
     assert headers["Set-Cookie"].strip().startswith("seen=yes")
 
 

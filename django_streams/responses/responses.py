@@ -205,10 +205,10 @@ class StreamResponse(StreamingHttpResponse):
 
     def items(self) -> Any:
         """Returns the headers as they are sent: with the defaults that nobody has set otherwise."""
-        unencoded = ("Content-Encoding", "identity")
-        headers = [item for item in super().items() if item != unencoded]
+        unencoded = ("content-encoding", "identity")
+        headers = [item for item in super().items() if (item[0].lower(), item[1]) != unencoded]
         if self._coding is not None:  # The length that a view knows is that of its items.
-            headers = [item for item in headers if item[0] != "Content-Length"]
+            headers = [item for item in headers if item[0].lower() != "content-length"]
         headers += [item for item in DEFAULT_HEADERS.items() if item[0] not in self.headers]
         return headers
 
