@@ -14,6 +14,7 @@ Exits with 1 if something has grown, or if a client did not get what it was righ
 
 import argparse
 import asyncio
+import os
 import statistics
 import sys
 import time
@@ -149,6 +150,9 @@ def main():
         help="seconds that cleaning up may take, of which an idle machine needs one (default: 30)",
     )
     options = parser.parse_args()
+    # A request that a client has pipelined would begin in the context of the one before, which
+    # has ended, and its thread last until that context is collected: cpython#140947.
+    os.environ["UVICORN_RESET_CONTEXTVARS"] = "1"
     with served("benchmarks.soak.server:application") as server:
         soak = Soak(server.port, options)
         soak.run()

@@ -12,6 +12,7 @@ import os
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -36,6 +37,7 @@ from . import FILE_BYTES, LINES
 FOLDER = Path(tempfile.gettempdir())
 FILE = FOLDER / "file"
 PACE = 0.02
+POOL_SIZE = 4
 
 settings.configure(
     ALLOWED_HOSTS=["*"],
@@ -181,4 +183,24 @@ logging.getLogger("uvicorn.error").addFilter(
     lambda record: "returned without completing" not in record.getMessage()
 )
 FILE.write_bytes(os.urandom(1000) * (FILE_BYTES // 1000))
-application = get_asgi_application()
+
+
+streaming = get_asgi_application()
+
+
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await fill_pool()
+    await streaming(scope, receive, send)
+
+
+async def fill_pool():
+    """Gives the loop a pool whose threads have all begun.
+
+    Its own has more, the more cores there are, and begins one whenever none is idle: perhaps after
+    the warm-up.
+    """
+    pool = ThreadPoolExecutor(POOL_SIZE)
+    all_begun = threading.Barrier(POOL_SIZE)
+    asyncio.get_running_loop().set_default_executor(pool)
+    await asyncio.gather(*(asyncio.to_thread(all_begun.wait) for _ in range(POOL_SIZE)))
