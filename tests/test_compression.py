@@ -504,6 +504,17 @@ async def test_the_length_of_what_is_not_compressed_is_not_sent(coding, accept):
     assert int(plain.headers["Content-Length"]) == len(plain_body) == len(data)
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"), [('"a"', 'W/"a"'), ('W/"a"', 'W/"a"'), ("unquoted", "unquoted"), ("", "")]
+)
+def test_a_strong_etag_of_what_is_compressed_becomes_weak(given, sent, accept):
+    request = RequestFactory().get("/", headers=accept)
+    response = StreamResponse(["a"], compress=True, request=request, headers={"etag": given})
+    assert dict(response.items())["etag"] == sent
+    plain = StreamResponse(["a"], request=request, headers={"etag": given})
+    assert dict(plain.items())["etag"] == given
+
+
 async def test_a_source_with_a_coding_of_its_own_is_left_as_it_is(accept):
     stream, body = await fetched("/encoded/", accept)
     assert stream.headers["Content-Encoding"] == "rot13"

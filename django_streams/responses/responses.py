@@ -207,8 +207,14 @@ class StreamResponse(StreamingHttpResponse):
         """Returns the headers as they are sent: with the defaults that nobody has set otherwise."""
         unencoded = ("content-encoding", "identity")
         headers = [item for item in super().items() if (item[0].lower(), item[1]) != unencoded]
-        if self._coding is not None:  # The length that a view knows is that of its items.
-            headers = [item for item in headers if item[0].lower() != "content-length"]
+        if self._coding is not None:
+            # A view knows the bytes of its items, so neither their length is that of what is sent
+            # nor may their strong ETag stay one (RFC 9110 8.8.3.3).
+            headers = [
+                (name, f"W/{value}" if name.lower() == "etag" and value.startswith('"') else value)
+                for name, value in headers
+                if name.lower() != "content-length"
+            ]
         headers += [item for item in DEFAULT_HEADERS.items() if item[0] not in self.headers]
         return headers
 
