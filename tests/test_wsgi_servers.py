@@ -262,12 +262,14 @@ def test_gunicorn_lets_a_stream_end_when_it_is_told_to_stop(
 
 
 @pytest.mark.parametrize("name_of_server", ["gunicorn", "gunicorn-sync"])
-@pytest.mark.parametrize(("kind", "is_closed"), [("async", True), ("plain", False)])
+@pytest.mark.parametrize(
+    ("kind", "patience", "is_closed"), [("async", "5", True), ("plain", "1", False)]
+)
 def test_gunicorn_breaks_off_or_kills_what_does_not_end(
-    request, name_of_server, kind, is_closed, name
+    request, name_of_server, kind, patience, is_closed, name
 ):
     """Nothing runs in a killed process, no `finally` either."""
-    with started(request, name_of_server, "--graceful-timeout", "5") as server:
+    with started(request, name_of_server, "--graceful-timeout", patience) as server:
         with server.open(f"/told/{kind}/on-and-on/{name}/") as stream:
             read_through(stream, b"1\n")
             server.terminate()
