@@ -997,6 +997,31 @@ def test_the_file_of_a_model_in_a_folder_is_opened_as_a_path_is(tmp_path):
     plain.close()
 
 
+class ReversingStorage(FileSystemStorage):
+    """Decodes what it opens, as storages that encrypt do."""
+
+    def open(self, name, mode="rb"):
+        with FileSystemStorage.open(self, name, mode) as file:
+            return ContentFile(file.read()[::-1], name=name)
+
+
+class ReversingFieldFile(FieldFile):
+    def open(self, mode="rb"):
+        self.file = ReversingStorage.open(self.storage, self.name, mode)
+        return self
+
+
+@pytest.mark.parametrize(
+    ("storage_class", "kind"),
+    [(ReversingStorage, FieldFile), (FileSystemStorage, ReversingFieldFile)],
+)
+def test_what_decodes_a_file_of_a_folder_is_asked_for_it(tmp_path, storage_class, kind):
+    (tmp_path / "a.txt").write_bytes(b"content")
+    opened = open_file(field_file(storage_class(tmp_path), "a.txt", kind))
+    assert (opened.path, read(opened)) == (None, b"tnetnoc")
+    opened.close()
+
+
 def test_a_time_in_whole_seconds_makes_a_weak_tag(monkeypatch):
     storage = RemoteStorage({"a": b"content"})
     for moment, is_weak in ((1_700_000_000, True), (1_700_000_000.5, False)):

@@ -190,10 +190,17 @@ def _open_stored(given: FieldFile) -> OpenedFile:
 
 def _local_path(file: FieldFile) -> str | None:
     """Returns where the file of a model lies, if opening it is all that its storage does."""
-    djangos = getattr(FileSystemStorage, "_open", None)
-    only_opens = getattr(file.storage.__class__, "_open", None) is djangos is not None
     is_stored = bool(file.name) and getattr(file, "_committed", True) and file.closed
-    return file.storage.path(file.name or "") if only_opens and is_stored else None
+    # A subclass may decrypt what it opens: then the file itself is not what is to be sent.
+    is_djangos = _shares(file.storage.__class__, FileSystemStorage, "open", "_open")
+    if is_stored and is_djangos and _shares(type(file), FieldFile, "open", "file", "read"):
+        return file.storage.path(file.name or "")
+    return None
+
+
+def _shares(kind: type, original: type, *names: str) -> bool:
+    """Whether a class has these attributes as another one has them."""
+    return all(getattr(kind, name, None) is getattr(original, name) for name in names)
 
 
 def _describe(given: Any, reader: Reader, modified: int | None = None) -> OpenedFile:
