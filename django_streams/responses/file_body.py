@@ -6,7 +6,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 
 from asgiref.sync import sync_to_async
@@ -16,6 +15,8 @@ from django.http import HttpRequest
 from django_streams.exceptions import BrokenOff
 from django_streams.files import OpenedFile, Segment
 from django_streams.release import close_connections
+
+from .daemons import DaemonPool
 
 __all__ = ["FileBody", "slices"]
 
@@ -108,13 +109,13 @@ class FileBody:
 
 
 @cache
-def _remote_pool() -> ThreadPoolExecutor:
+def _remote_pool() -> DaemonPool:
     """Returns the threads that read what is not local, made when they are first needed.
 
     The event loop's own are few, 6 on a machine of 2 processors: as many reads of a storage that
     hangs would hold up every local file, and each look-up of a name.
     """
-    return ThreadPoolExecutor(REMOTE_READS, thread_name_prefix="django_streams-files")
+    return DaemonPool(REMOTE_READS, name="django_streams-files")
 
 
 def slices(file: OpenedFile, segments: Sequence[Segment]) -> Iterator[bytes]:
