@@ -1,6 +1,7 @@
 """`FileStreamView`: what its hooks give is sent, what is not there is not found."""
 
 import asyncio
+import errno
 import io
 import os
 import threading
@@ -269,10 +270,17 @@ async def test_what_is_missing_is_not_found(client, tmp_path, hook):
 
         return get_file
 
+    (tmp_path / "a.txt").write_bytes(b"content")
+    (tmp_path / "loop").symlink_to("loop")
+    folder = FileSystemStorage(tmp_path)
     for missing in (
         lambda: tmp_path / "missing",
         lambda: tmp_path,
         lambda: Remote().open("missing"),
+        lambda: folder.open("."),
+        lambda: folder.open("a.txt/b"),
+        lambda: folder.open("loop"),
+        lambda: folder.open("a" * 1000),
         lambda: document(Remote(), "missing").pdf,
         lambda: document(Remote(), "").pdf,
         raises(FileNotFoundError("somewhere")),
@@ -284,6 +292,14 @@ async def test_what_is_missing_is_not_found(client, tmp_path, hook):
             if answer.status != 302:  # Where a file is missing, its storage may know a URL.
                 assert answer.status == 404
                 assert str(tmp_path).encode() not in answer.body
+
+
+async def test_what_the_server_is_to_blame_for_is_not_called_missing(hook):
+    def fails():
+        raise PermissionError(errno.EACCES, "not for us")
+
+    hook(get_file=fails)
+    assert (await ask("ours", "/hooked/")).status == 500
 
 
 # The hooks.

@@ -792,6 +792,18 @@ def test_a_view_without_files_says_so():
         Client().get("/without-files/")
 
 
+def test_what_a_storage_finds_no_file_at_is_not_found(monkeypatch, tmp_path):
+    storage = FileSystemStorage(tmp_path)
+    monkeypatch.setattr(Listed, "get_files", lambda self: [("a", storage.open("."))])
+    assert Client().get("/listed/").status_code == 404
+
+
+def test_a_view_that_forgets_to_return_its_files_says_so(monkeypatch):
+    monkeypatch.setattr(Listed, "get_files", lambda self: None)
+    with pytest.raises(TypeError, match=r"Listed.get_files\(\) gives pairs .* not None"):
+        Client().get("/listed/")
+
+
 @pytest.mark.parametrize("entry", ["ab", ("a",), ("a", b"b", "c"), None])
 def test_what_is_no_pair_is_refused(entry):
     first = io.BytesIO()

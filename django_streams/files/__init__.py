@@ -11,7 +11,7 @@ from .opened import (
     guess_content_type,
     open_file,
 )
-from .paths import open_beneath, open_local
+from .paths import leads_nowhere, open_beneath, open_local
 from .ranges import MAX_RANGES, ByteRange, RangeNotSatisfiable, content_range, parse_range
 from .selected import Segment, Selection, select
 
@@ -31,6 +31,7 @@ __all__ = [
     "disposition_header",
     "evaluate",
     "guess_content_type",
+    "leads_nowhere",
     "open_beneath",
     "open_file",
     "open_local",

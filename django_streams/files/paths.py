@@ -25,7 +25,7 @@ from functools import partial
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from django.utils._os import safe_join
 
-__all__ = ["open_beneath", "open_local"]
+__all__ = ["leads_nowhere", "open_beneath", "open_local"]
 
 # What the path is to blame for, and not the state of the server. EINVAL: characters that the file
 # system does not have. EACCES and EPERM: what the server may not read is not for others either.
@@ -41,6 +41,9 @@ _ABSENT = frozenset(
         errno.EPERM,
     }
 )
+
+# Of these, those of which it is certain whoever has raised them.
+_NOWHERE = frozenset({errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR})
 
 # Should a FIFO take the place of the file in between, opening it must not wait for a writer.
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
@@ -83,6 +86,13 @@ def open_beneath(root: str | os.PathLike[str], path: str, *, dot_files: bool = F
         if not all(_is_name(name, dot_files=dot_files) for name in path.split("/")):
             raise FileNotFoundError(path)
         return _open_inside(root, path)
+
+
+def leads_nowhere(error: OSError) -> bool:
+    """Whether what opened a file itself, such as a storage, has found none: but a directory, a file
+    in place of one, or a name that no file has.
+    """
+    return isinstance(error, FileNotFoundError) or error.errno in _NOWHERE
 
 
 @contextmanager

@@ -13,7 +13,12 @@ from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.views import View
 
-from django_streams.files import disposition_header, guess_content_type, open_beneath
+from django_streams.files import (
+    disposition_header,
+    guess_content_type,
+    leads_nowhere,
+    open_beneath,
+)
 from django_streams.files.reading import close
 from django_streams.formats import BYTES
 from django_streams.responses import FileStreamResponse, StreamResponse
@@ -106,7 +111,9 @@ class FileStreamView(View):
         try:
             file = waited_for(self.get_file())
             return self._response(request, file)
-        except FileNotFoundError as error:
+        except OSError as error:
+            if not leads_nowhere(error):
+                raise
             raise Http404("There is no such file.") from error
 
     def _response(self, request: HttpRequest, file: Any) -> HttpResponseBase:

@@ -17,7 +17,7 @@ import struct
 import time
 import unicodedata
 from collections import Counter, deque
-from collections.abc import AsyncIterable, Awaitable, Generator, Iterator
+from collections.abc import AsyncIterable, Awaitable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -31,7 +31,7 @@ from django.http import Http404
 from django.utils.timezone import get_default_timezone
 
 from django_streams.encodings import Bytes, Encode
-from django_streams.files import OpenedFile, open_file
+from django_streams.files import OpenedFile, leads_nowhere, open_file
 from django_streams.files.stored import stored_size
 from django_streams.formats import BYTES
 from django_streams.responses import StreamResponse
@@ -108,7 +108,9 @@ class ZipStreamView(StreamView):
         is_compressed = self._asked(self.get_is_compressed)
         try:
             archive = self._archive = _Archive(self._files(), is_compressed=is_compressed)
-        except FileNotFoundError as error:
+        except OSError as error:
+            if not leads_nowhere(error):
+                raise
             raise Http404("A file of the archive is not there.") from error
         response._resource_closers.append(archive.close)  # type: ignore[attr-defined]
         if (length := archive.length()) is not None:
@@ -126,7 +128,12 @@ class ZipStreamView(StreamView):
 
     def _files(self) -> Any:
         files = self.get_files()
-        return async_to_sync(_listed)(files) if is_async(files) else files
+        if is_async(files):
+            files = async_to_sync(_listed)(files)
+        if not isinstance(files, Iterable):
+            name = type(self).__qualname__
+            raise TypeError(f"{name}.get_files() gives pairs of a name and a file, not {files!r}.")
+        return files
 
 
 async def _listed(files: Any) -> Any:
