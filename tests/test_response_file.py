@@ -1174,6 +1174,15 @@ async def test_a_path_is_only_sent_for_the_whole_large_file(large, small, serve,
     assert (answer.status, answer.body) == (206, LARGE)
 
 
+async def test_a_path_is_not_sent_that_is_no_text(serve, tmp_path):
+    found = tmp_path / os.fsdecode(b"\xff\xfe.bin")  # granian answers such a path with a 500.
+    found.write_bytes(LARGE)
+    serve(found)
+    answer = await ask(extensions=PATHSEND)
+    assert (answer.status, answer.body) == (200, LARGE)
+    assert not is_open(found)
+
+
 async def test_a_file_that_is_gone_or_another_by_then_is_sent_as_it_was(large, serve, tmp_path):
     def deleted(request):
         response = FileStreamResponse(request, large)

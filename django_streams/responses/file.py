@@ -110,7 +110,7 @@ class FileStreamResponse(StreamingHttpResponse):
             self._path = _lasting_path(self._file, file)
             selection = self._selected(content_type or _guessed(self._file, filename))
             self._is_whole = selection.is_whole
-            self._is_servers = self._is_whole and self._path is not None and conf.pathsend
+            self._is_servers = self._is_whole and _is_text(self._path) and conf.pathsend
             self._sealed = selection.headers if selection.status == 206 else {}
             self._begin(selection)
             self._describe(filename or self._file.name, as_attachment=as_attachment)
@@ -309,6 +309,13 @@ def _lasting_path(opened: OpenedFile, given: Any) -> str | None:
         while isinstance(given, File) and not given.closed:
             given = given.file
     return None if isinstance(given, _TemporaryFileWrapper) else opened.path
+
+
+def _is_text(path: str | None) -> bool:
+    """Whether there is a path, and a server can be told: names on disk need not be UTF-8, but the
+    strings of ASGI are.
+    """
+    return path is not None and not any("\ud800" <= char <= "\udfff" for char in path)
 
 
 def _internal_url(path: str, places: Mapping[str, str]) -> str | None:
