@@ -459,6 +459,20 @@ def test_an_archive_can_be_unpacked_whatever_the_names_are(tmp_path):
     assert sum(path.is_file() for path in tmp_path.rglob("*")) == len(names)
 
 
+def test_no_choice_of_names_makes_more_work_with_each(monkeypatch):
+    count, calls = 500, []
+    folded = module._folded
+    monkeypatch.setattr(module, "_folded", lambda name: calls.append(name) or folded(name))
+    names = module._Names()
+    for name in ("a", *(f"a ({number})" for number in range(1, count))):
+        names.unused(name)
+    assert names.unused("a/b") == f"a ({count})/b"
+    calls.clear()
+    for _ in range(count):
+        names.unused("A/b")
+    assert len(calls) < 20 * count
+
+
 @pytest.mark.parametrize("name", [None, b"a.txt"])
 def test_a_name_is_text(name):
     content.append((name, b"x"))

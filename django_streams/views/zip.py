@@ -305,6 +305,7 @@ class _Names:
         self._files: set[str] = set()
         self._folders: set[str] = set()
         self._counts: Counter[str] = Counter()
+        self._folder_numbers: Counter[str] = Counter()
 
     def unused(self, given: Any) -> str:
         """Returns the name, cleaned, and with a number if it is taken: "a (1).txt"."""
@@ -323,9 +324,11 @@ class _Names:
         """Returns the folder, with a number wherever a file has the name of a part of it."""
         path = ""
         for part in filter(None, folder.split("/")):
-            candidates = chain([part], (f"{part} ({number})" for number in count(1)))
-            paths = (posixpath.join(path, candidate) for candidate in candidates)
-            path = next(each for each in paths if _folded(each) not in self._files)
+            wanted = posixpath.join(path, part)
+            known = self._folder_numbers[_folded(wanted)]  # No file is named like it since.
+            paths = ((n, f"{wanted} ({n})" if n else wanted) for n in count(known))
+            number, path = next(each for each in paths if _folded(each[1]) not in self._files)
+            self._folder_numbers[_folded(wanted)] = number
             self._folders.add(_folded(path))
         return path
 
