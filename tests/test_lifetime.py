@@ -119,6 +119,21 @@ class Finishing(StreamView):
         yield 2
 
 
+class Large(StreamView):
+    """Has done its part when the server stops: the rest is up to the client."""
+
+    ended = 0
+
+    async def stream(self):
+        yield "x" * 2**17
+        yield "and so on"
+        Large.ended += 1
+
+
+class LargeEvent(Large, EventStreamView):
+    pass
+
+
 class BehindProxy(Export):
     async def get_address(self):
         return self.request.headers["X-Real-IP"]
@@ -178,6 +193,8 @@ urlpatterns = [
     path("brief-in-thread/", Endless.as_view(max_duration=0.05)),
     path("brief-export-in-thread/", EndlessExport.as_view(max_duration=0.05)),
     path("finishing/", Finishing.as_view()),
+    path("large/", Large.as_view()),
+    path("large-event/", LargeEvent.as_view()),
     path("of-user/", OfUser.as_view(revalidate=0.1)),
     path("guarded/", Guarded.as_view()),
     path("function/", function_view),
@@ -458,6 +475,23 @@ async def test_an_export_that_does_not_is_broken_off(ears, stopped):
         assert await stream.read() == b""
         assert not stream.is_complete
     assert await ears.ending() is Ending.SHUTDOWN
+
+
+@override_settings(STREAMS={"SHUTDOWN_GRACE": 0.05, "SEND_TIMEOUT": None})
+@pytest.mark.parametrize("url", ["/large/", "/large-event/"])
+async def test_a_client_that_does_not_take_the_rest_of_an_ended_source_is_cut_off(
+    ears, stopped, url
+):
+    async with StreamClient().stream("GET", url) as stream:
+        Large.ended = 0
+        # Of its chunks one waits to be taken, and the next to be sent.
+        async with asyncio.timeout(5):
+            while not Large.ended:
+                await asyncio.sleep(0.01)
+        stopped()
+        assert await ears.ending() is Ending.SHUTDOWN
+        await stream.read()
+        assert not stream.is_complete
 
 
 @pytest.mark.parametrize("url", ["/waiting/", "/export/", "/short/"])

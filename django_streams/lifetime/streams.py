@@ -281,11 +281,15 @@ class LiveStream:
         self.ending = self.ending or ending
 
     def end(self, ending: Ending) -> None:
-        """Ends it, in its loop: cleanly if its format allows that, else broken off."""
-        if self.ending is None and not (self._ended_at or self._pump.is_closed):
-            self.ending = ending
-            self._pump.end(is_clean=self._ends_cleanly)
-            self._later(CUT_SECONDS, self._cut)
+        """Ends it, in its loop: cleanly if its format allows that, else broken off.
+
+        If the source has ended by itself, only a client that does not take the rest is left.
+        """
+        if self.ending is None and not self._ended_at:
+            if not self._pump.is_closed:
+                self.ending = ending
+                self._pump.end(is_clean=self._ends_cleanly)
+            self._later(CUT_SECONDS, self._cut, ending)
 
     def shut_down(self) -> None:
         """Begins to end as the server stops: at once, if nobody says goodbye."""
@@ -296,8 +300,11 @@ class LiveStream:
             grace = min(grace, GOODBYE_SECONDS) if self._goodbye is not None else 0
         self._later(grace, self.end, Ending.SHUTDOWN)
 
-    def _cut(self) -> None:
+    def _cut(self, ending: Ending) -> None:
         if self.cut is not None:
+            if self._pump.failure is not None:
+                self.fail(self._pump.failure)
+            self.ending = self.ending or ending
             self.cut()
 
     def _later(self, seconds: float, callback: Callable[..., None], *args: Any) -> None:
