@@ -8,9 +8,12 @@ from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
+from django.core.handlers.asgi import get_script_prefix as asgi_prefix
 from django.core.handlers.base import BaseHandler
+from django.core.handlers.wsgi import get_script_name as wsgi_prefix
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import set_urlconf
+from django.urls import set_script_prefix, set_urlconf
 
 from django_streams.release import let_go
 
@@ -25,16 +28,18 @@ _OF_THE_BODY = frozenset({"_body", "_post", "_files", "_read_started"})
 class Revalidation:
     """What the copy of a request carries that is decided upon anew, as `request.revalidation`."""
 
-    has_passed = False
-    """Whether the view would have answered with a stream."""
+    def __init__(self) -> None:
+        self.answer = HttpResponse(status=204)
+        """What a view returns where it would return a stream."""
 
 
 async def is_still_allowed(request: Any) -> bool:
     """Returns whether a request would get through once more, and be answered with a stream.
 
     The whole middleware and the view see a fresh copy of it: session, user and permissions are
-    looked up again. A `StreamView` says yes where it would build its response; a function view
-    builds one, which is thrown away. The form, if it was read, is that of the first time, and its
+    looked up again. Where a `StreamView` would build its response it returns an empty one, which
+    has to come through: a middleware may refuse what the view has let pass. A function view builds
+    a stream, which is thrown away. The form, if it was read, is that of the first time, and its
     CSRF token is not asked for again. Thread and connections are let go of afterwards.
     """
     verdict = Revalidation()
@@ -42,13 +47,21 @@ async def is_still_allowed(request: Any) -> bool:
         try:
             fresh = _copied(request)
             fresh.revalidation = verdict
+            _set_script_prefix(request)
             set_urlconf(settings.ROOT_URLCONF)
             response = await _middleware(tuple(settings.MIDDLEWARE))(fresh)
             await sync_to_async(_close)(response)
         finally:
             await let_go()
     # Of a function view's stream nothing was started.
-    return verdict.has_passed or hasattr(response, "live")
+    return response is verdict.answer or hasattr(response, "live")
+
+
+def _set_script_prefix(request: Any) -> None:
+    """Lets URLs be reversed to where the project is mounted, as handlers do."""
+    is_async = hasattr(request, "scope")
+    prefix = asgi_prefix(request.scope) if is_async else wsgi_prefix(request.environ)
+    set_script_prefix(prefix or "/")
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import classonlymethod
@@ -182,8 +182,7 @@ class StreamView(LifetimeMixin, View):
         """Builds the response; starts nothing."""
         revalidation: Revalidation | None = getattr(request, "revalidation", None)
         if revalidation is not None:
-            revalidation.has_passed = True
-            return HttpResponse(status=204)
+            return revalidation.answer
         try:
             response = self.build_response()
             if not (response.is_started_by_handler or request.method == "HEAD"):

@@ -1,0 +1,118 @@
+"""`responses.revalidation`: what of a request is fresh when it is decided upon anew."""
+
+import asyncio
+
+import pytest
+from django.http import HttpResponse
+from django.test import override_settings
+from django.urls import path, reverse
+
+from django_streams import JSONL, BodyStreamMixin, EventStreamView, StreamView
+from django_streams.testing import StreamClient
+
+pytestmark = pytest.mark.urls(__name__)
+
+
+class Waiting(EventStreamView):
+    revalidate = 0.05
+
+    async def stream(self):
+        yield "1"
+        await asyncio.Event().wait()
+
+
+class Echo(BodyStreamMixin, StreamView):
+    format = JSONL
+    http_method_names = ["post"]
+    revalidate = 0.05
+
+    async def stream(self):
+        async for chunk in self.request.body_stream:
+            yield len(chunk)
+
+
+urlpatterns = [
+    path("waiting/", Waiting.as_view(), name="waiting"),
+    path("echo/", Echo.as_view()),
+]
+
+
+class Asked:
+    """What a middleware has seen: how often it was asked, and what it says."""
+
+    count = 0
+    refuses = False
+    prefixes: list = []
+
+
+def judging_afterwards(get_response):
+    """Looks at the answer first, as middleware does that needs what the view has found out."""
+
+    def middleware(request):
+        response = get_response(request)
+        Asked.count += 1
+        return HttpResponse(status=403) if Asked.refuses else response
+
+    return middleware
+
+
+def knowing_urls(get_response):
+    def middleware(request):
+        Asked.count += 1
+        Asked.prefixes.append(reverse("waiting"))
+        return get_response(request)
+
+    return middleware
+
+
+@pytest.fixture(autouse=True)
+def asked():
+    Asked.count, Asked.refuses, Asked.prefixes = 0, False, []
+
+
+def middleware(*functions):
+    names = [f"{__name__}.{function.__name__}" for function in functions]
+    return override_settings(MIDDLEWARE=names)
+
+
+async def asked_again(times=2):
+    async with asyncio.timeout(5):
+        ends = Asked.count + times
+        while Asked.count < ends:
+            await asyncio.sleep(0.01)
+
+
+@middleware(judging_afterwards)
+async def test_a_middleware_that_refuses_after_the_view_has_its_say():
+    async with StreamClient().stream("GET", "/waiting/") as stream:
+        await stream.event()
+        await asked_again()
+        assert not stream.is_broken_off
+        Asked.refuses = True
+        assert await stream.read() == b""
+        assert stream.is_complete
+
+
+@override_settings(FORCE_SCRIPT_NAME="/app")
+@middleware(knowing_urls)
+async def test_urls_are_those_of_the_place_where_the_project_is_mounted():
+    async with StreamClient().stream("GET", "/app/waiting/") as stream:
+        await stream.event()
+        await asked_again()
+    assert set(Asked.prefixes) == {"/app/waiting/"}
+
+
+@middleware(judging_afterwards)
+async def test_a_view_whose_body_still_comes_is_asked_again():
+    more = asyncio.Event()
+
+    async def body():
+        yield b"abc"
+        await more.wait()
+        yield b"de"
+
+    async with StreamClient().stream("POST", "/echo/", body=body()) as stream:
+        assert await stream.item() == 3
+        await asked_again()
+        more.set()
+        assert await stream.item() == 2
