@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from django.utils.log import log_response
 
 from .exceptions import NoContent, StreamError
-from .responses import StreamResponse, keep_what_was_said, no_content
+from .responses import EXCHANGE, StreamResponse, keep_what_was_said, no_content
 from .views import refusal
 
 __all__ = ["StreamingWSGIHandler", "get_wsgi_application"]
@@ -26,6 +26,7 @@ class StreamingWSGIHandler(WSGIHandler):
 
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Returns the response, started if it streams: here deciding ends and streaming begins."""
+        request.META[EXCHANGE] = True  # It takes its place here, and not before the middleware.
         response: HttpResponseBase = super().get_response(request)
         if not isinstance(response, StreamResponse):
             return response
@@ -33,9 +34,8 @@ class StreamingWSGIHandler(WSGIHandler):
         if request.method == "HEAD":
             response.close_source()
             response.streaming_content = ()
-        elif response.has_own_content:
-            return _primed(request, response)
-        return response
+            return response
+        return _started(request, response)
 
 
 def get_wsgi_application() -> StreamingWSGIHandler:
@@ -44,11 +44,13 @@ def get_wsgi_application() -> StreamingWSGIHandler:
     return StreamingWSGIHandler()
 
 
-def _primed(request: HttpRequest, response: StreamResponse) -> HttpResponseBase:
+def _started(request: HttpRequest, response: StreamResponse) -> HttpResponseBase:
     """Returns the response with its first item, or what answers the failure before it."""
     answer: HttpResponseBase
     try:
-        response.prime()
+        response.live.admit()
+        if response.has_own_content:
+            response.prime()
         return response
     except NoContent:
         answer = no_content(response)

@@ -1,12 +1,13 @@
 """`wsgi`: Django's handler, whose streams are started before the headers are sent."""
 
 import asyncio
+import gc
 import io
 
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.core.handlers.wsgi import WSGIHandler
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseNotModified
 from django.test import RequestFactory, override_settings
 from django.urls import path
 
@@ -15,9 +16,12 @@ from django_streams import (
     JSONL,
     BodyTooLarge,
     EventStreamResponse,
+    Limit,
     NoContent,
     StreamResponse,
+    StreamView,
 )
+from django_streams.lifetime import shutdown
 from django_streams.wsgi import StreamingWSGIHandler, get_wsgi_application
 
 pytestmark = pytest.mark.urls(__name__)
@@ -122,12 +126,42 @@ SOURCES = {
     "never": lambda request: StreamResponse(never, first_item_seconds=0.01),
     "ordinary": lambda request: HttpResponse("ordinary"),
 }
-urlpatterns = [path(f"{name}/", view) for name, view in SOURCES.items()]
 
 
-def ask(name, method="GET", handler=StreamingWSGIHandler):
+class OneAtATime(StreamView):
+    max_streams = 1
+
+    def stream(self):
+        yield "1"
+
+
+def one_at_a_time(request):
+    limits = [Limit("one-at-a-time", 1)]
+    return StreamResponse(plain_numbers(), format=JSONL, limits=limits)
+
+
+def not_modified(get_response):
+    """Answers in place of the view, as ConditionalGetMiddleware does."""
+
+    def middleware(request):
+        response = get_response(request)
+        return HttpResponseNotModified() if "HTTP_IF_NONE_MATCH" in request.META else response
+
+    return middleware
+
+
+urlpatterns = [
+    *(path(f"{name}/", view) for name, view in SOURCES.items()),
+    path("one/", OneAtATime.as_view()),
+    path("one-by-function/", one_at_a_time),
+]
+
+
+def ask(name, method="GET", handler=StreamingWSGIHandler, **headers):
     """Returns status, headers and the iterable, as a server gets them."""
-    environ = RequestFactory()._base_environ(PATH_INFO=f"/{name}/", REQUEST_METHOD=method)
+    environ = RequestFactory()._base_environ(
+        PATH_INFO=f"/{name}/", REQUEST_METHOD=method, **headers
+    )
     environ["wsgi.input"] = io.BytesIO()
     started = []
     body = handler()(environ, lambda status, headers: started.append((status, headers)))
@@ -256,6 +290,43 @@ def test_nothing_leaves_before_a_failure_under_django_s_own_handler(name, caplog
         next(chunks)
     body.close()
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("name", ["one", "one-by-function"])
+def test_one_stream_too_many_is_429_until_there_is_room(name):
+    _, _, first = ask(name)
+    status, headers, refused = ask(name)
+    assert (status, headers["Retry-After"]) == (429, "10")
+    refused.close()
+    first.close()
+    status, _, third = ask(name)
+    assert status == 200
+    third.close()
+
+
+@override_settings(MIDDLEWARE=[f"{__name__}.not_modified"])
+def test_an_answer_in_place_of_a_stream_takes_no_place():
+    """That would be given back when the garbage collector finds the stream."""
+    gc.disable()
+    try:
+        status, _, answer = ask("one", HTTP_IF_NONE_MATCH="*")
+        answer.close()
+        assert status == 304
+        status, _, answer = ask("one")
+        answer.close()
+        assert status == 200
+    finally:
+        gc.enable()
+
+
+def test_a_stream_that_comes_too_late_is_503():
+    shutdown.begin()
+    try:
+        status, headers, answer = ask("plain")
+        answer.close()
+        assert (status, headers["Retry-After"]) == (503, "1")
+    finally:
+        shutdown.reset()
 
 
 def test_the_application_of_a_project_is_our_handler():

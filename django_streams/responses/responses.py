@@ -185,8 +185,9 @@ class StreamResponse(StreamingHttpResponse):
 
     @property
     def is_started_by_handler(self) -> bool:
-        """Whether our ASGI handler will start it when the middleware has returned."""
-        return EXCHANGE in getattr(self._request, "scope", {})
+        """Whether a handler of ours will start it when the middleware has returned."""
+        request = self._request
+        return EXCHANGE in getattr(request, "scope", getattr(request, "environ", {}))
 
     @property
     def has_own_content(self) -> bool:
