@@ -10,10 +10,11 @@ from functools import partial
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.mixins import LoginRequiredMixin
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ImproperlyConfigured
 from django.test import AsyncClient, AsyncRequestFactory, Client, override_settings
 from django.urls import path
+from django.utils.functional import SimpleLazyObject
 
 from django_streams import (
     JSON_ARRAY,
@@ -578,6 +579,38 @@ async def test_a_function_view_is_asked_again(ears):
         await stream.read()
         assert not stream.is_complete
     assert await ears.ending() is Ending.REVOKED
+
+
+def of_a_token(get_response):
+    """Says who it is by other means than a session, as many do."""
+
+    def middleware(request):
+        name = request.GET.get("user")
+        request.user = SimpleLazyObject(lambda: User(username=name) if name else AnonymousUser())
+        if "asks" in request.GET:
+            assert request.user.is_authenticated == bool(name)
+        return get_response(request)
+
+    return middleware
+
+
+@override_settings(MIDDLEWARE=[f"{__name__}.of_a_token"])
+@pytest.mark.parametrize(
+    ("query", "seconds"), [("user=eve&asks", 60), ("user=eve", None), ("asks", None)]
+)
+async def test_an_event_stream_of_a_user_is_decided_upon_anew_by_default(query, seconds):
+    terms = []
+
+    def look(sender, stream, **kwargs):
+        terms.append(stream.terms)
+
+    stream_started.connect(look)
+    try:
+        async with StreamClient().stream("GET", f"/waiting/?{query}") as stream:
+            await stream.event()
+    finally:
+        stream_started.disconnect(look)
+    assert [each.revalidate for each in terms] == [seconds]
 
 
 # How many there may be.

@@ -13,7 +13,7 @@ from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
-from django.utils.functional import LazyObject
+from django.utils.functional import LazyObject, empty
 from django.utils.http import content_disposition_header
 
 from django_streams.compression import Coding, choose_coding
@@ -118,7 +118,10 @@ def _has_looked_at_user(request: HttpRequest | None) -> bool:
     given = vars(request) if request is not None else {}
     user = given.get("user")
     if isinstance(user, LazyObject):
-        user = given.get("_cached_user", given.get("_acached_user"))
+        # Evaluated by whoever has asked it, or not at all; `auser()` does not evaluate it.
+        is_evaluated = user._wrapped is not empty
+        cached = given.get("_cached_user", given.get("_acached_user"))
+        user = user._wrapped if is_evaluated else cached
     return bool(getattr(user, "is_authenticated", False))
 
 
