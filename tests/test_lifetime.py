@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import threading
 import time
 from datetime import timedelta
 from functools import partial
@@ -30,7 +31,7 @@ from django_streams import (
     stream_finished,
     stream_started,
 )
-from django_streams.lifetime import shutdown, totals
+from django_streams.lifetime import shutdown, streams, totals
 from django_streams.lifetime.limits import Limit, Places
 from django_streams.testing import StreamClient
 
@@ -332,6 +333,33 @@ def test_a_client_that_leaves_is_told_of_without_an_event_loop(client):
     finally:
         stream_finished.disconnect(tell)
     assert told == [Ending.DISCONNECT]
+
+
+def test_the_garbage_collector_may_find_a_stream_at_any_time(client):
+    name = f"{__name__}.ShortInThread"
+
+    def drop():
+        next(iter(client.get("/short-in-thread/")))
+
+    def collect():
+        with streams._lock, shutdown._lock:  # Where somebody is counting.
+            gc.collect()
+
+    gc.disable()
+    try:
+        in_a_thread(drop)  # Which would remember its current stream.
+        assert open_streams()[name] == 1
+        in_a_thread(collect)
+    finally:
+        gc.enable()
+    assert name not in open_streams()
+
+
+def in_a_thread(function):
+    thread = threading.Thread(target=function, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 async def test_there_is_a_line_for_each_stream_at_debug(caplog):

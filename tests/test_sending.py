@@ -8,6 +8,7 @@ import uvloop
 
 from django_streams.asgi.sending import Sending, abort, abort_later
 from django_streams.exceptions import BrokenOff
+from django_streams.lifetime.shutdown import Shutdown
 
 from .servers import HOST, PATIENCE
 
@@ -110,6 +111,25 @@ async def test_it_can_be_cut():
             asyncio.get_running_loop().call_soon(sending.cut)
             await asyncio.Event().wait()  # The source is slow, and not the client.
     assert not sending.is_stalled
+
+
+async def test_what_is_sent_while_the_server_stops_leaves_no_timer():
+    timers = []
+    loop = asyncio.get_running_loop()
+    server = Server()
+    server.may_send.set()
+    listener = Shutdown()
+    listener.begin()
+    sending = Sending(server.send, None)
+    listener.add(sending)
+    async with sending:
+        timers += sending._timers.values()
+        await sending(body(1))
+    listener.remove(sending)
+    loop.call_soon(timers.extend, sending._timers.values())
+    await asyncio.sleep(0)
+    assert timers
+    assert all(timer.cancelled() for timer in timers)
 
 
 async def test_other_errors_and_timeouts_are_left_alone():

@@ -194,7 +194,6 @@ async def test_who_comes_during_the_shutdown_is_told_at_once(shutdown):
     shutdown.begin()
     late = Member()
     shutdown.add(late)
-    await asyncio.sleep(0)
     assert late.told == [asyncio.get_running_loop()]
 
 

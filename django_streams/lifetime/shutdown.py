@@ -48,7 +48,8 @@ class Shutdown:
     def __init__(self) -> None:
         self.has_begun = False
         self._listens = False
-        self._lock = threading.Lock()
+        # A stream that was dropped is forgotten when the garbage collector finds it: at any time.
+        self._lock = threading.RLock()
         self._members: dict[asyncio.AbstractEventLoop, set[Member]] = {}
         # Replaced, never changed: a signal handler may look at any time, and must not wait.
         self._loops: tuple[asyncio.AbstractEventLoop, ...] = ()
@@ -63,8 +64,8 @@ class Shutdown:
         with self._lock:
             self._members.setdefault(loop, set()).add(member)
             self._loops = tuple(self._members)
-        if self.has_begun:
-            loop.call_soon(member.shut_down)
+        if self.has_begun:  # At once: later it may be none any more.
+            member.shut_down()
 
     def remove(self, member: Member) -> None:
         """Forgets a member; does nothing if it is none."""

@@ -360,7 +360,9 @@ def shutting_down() -> asyncio.Event:
 
 # What is open in this process, and what was.
 
-_lock = threading.Lock()
+# A stream that was dropped midway ends when the garbage collector finds it: at any time, and where
+# the lock is held, too.
+_lock = threading.RLock()
 _open: Counter[str] = Counter()
 _totals: dict[tuple[str, str], Totals] = {}
 
