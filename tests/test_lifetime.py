@@ -5,6 +5,7 @@ import gc
 import logging
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
@@ -136,6 +137,15 @@ class LargeEvent(Large, EventStreamView):
     pass
 
 
+class Lingering(EventStreamView):
+    async def stream(self):
+        try:
+            yield "1"
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.2)
+
+
 class BehindProxy(Export):
     async def get_address(self):
         return self.request.headers["X-Real-IP"]
@@ -206,6 +216,7 @@ urlpatterns = [
     path("one-per-address/", Export.as_view(max_streams_per_address=1)),
     path("one-per-real-address/", BehindProxy.as_view(max_streams_per_address=1)),
     path("one-per-user/", Waiting.as_view(max_streams_per_user=1)),
+    path("one-that-lingers/", Lingering.as_view(max_streams=1)),
     path("one-short/", Short.as_view(max_streams=1)),
     path("one-failing/", Failing.as_view(max_streams=1)),
     path("one-of-nothing/", Nothing.as_view(max_streams=1)),
@@ -709,6 +720,18 @@ async def test_however_a_stream_ends_its_place_is_given_back(url):
             assert stream.status_code in (200, 204)
     async with StreamClient().stream("HEAD", url) as stream:
         assert stream.status_code == 200
+
+
+async def test_a_place_is_given_back_though_nobody_waits_for_the_source():
+    """daphne cancels again and again what does not end."""
+    for _ in range(2):
+        with suppress(asyncio.CancelledError):  # Of the application, when the client leaves.
+            async with StreamClient().stream("GET", "/one-that-lingers/") as stream:
+                assert stream.status_code == 200
+                while not stream._application.done():
+                    stream._application.cancel()
+                    await asyncio.sleep(0.01)
+        assert open_streams() == {}
 
 
 def test_without_a_loop_places_are_given_back_too(client):

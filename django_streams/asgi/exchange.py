@@ -64,5 +64,8 @@ class Exchange:
         """Waits until nothing of the stream runs any more, and lets nothing start."""
         self.is_over = True
         if self.response is not None:
-            await self.response.aclose()
-            await let_go()  # Of what the source itself has opened.
+            try:
+                await self.response.aclose()
+                await let_go()  # Of what the source itself has opened.
+            finally:  # Also if whoever cancels has lost patience with the source.
+                await self.response.tell_end()

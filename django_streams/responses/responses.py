@@ -237,6 +237,10 @@ class StreamResponse(StreamingHttpResponse):
             self.close_source()
         elif not await self.pump.aclose():
             abandon_thread()
+        await self.tell_end()
+
+    async def tell_end(self) -> None:
+        """Tells that it has ended, and gives its place back; once."""
         await self.live.close(Ending.DONE if self.is_delivered else Ending.DISCONNECT)
 
     # Iterated on an event loop.
