@@ -1,13 +1,21 @@
 """`responses.revalidation`: what of a request is fresh when it is decided upon anew."""
 
 import asyncio
+import gc
 
 import pytest
 from django.http import HttpResponse
-from django.test import override_settings
+from django.test import AsyncClient, override_settings
 from django.urls import path, reverse
+from rest_framework.views import APIView
 
-from django_streams import JSONL, BodyStreamMixin, EventStreamView, StreamView
+from django_streams import (
+    JSONL,
+    BodyStreamMixin,
+    EventStreamView,
+    StreamResponse,
+    StreamView,
+)
 from django_streams.testing import StreamClient
 
 pytestmark = pytest.mark.urls(__name__)
@@ -31,7 +39,33 @@ class Echo(BodyStreamMixin, StreamView):
             yield len(chunk)
 
 
+class OfFramework(APIView):
+    """Hands on the framework's request, as its views have no other."""
+
+    def get(self, request):
+        Asked.count += 1
+        return StreamResponse(numbers(), format=JSONL, request=request, revalidate=0.05)
+
+
+async def numbers():
+    ends = Asked.count + 2
+    while Asked.count < ends:
+        yield 1
+        await asyncio.sleep(0.01)
+
+
+def of_coroutine(request):
+    Asked.count += 1
+    return StreamResponse(coroutine(), format=JSONL, request=request, revalidate=0.05)
+
+
+async def coroutine():
+    return numbers()
+
+
 urlpatterns = [
+    path("framework/", OfFramework.as_view()),
+    path("coroutine/", of_coroutine),
     path("waiting/", Waiting.as_view(), name="waiting"),
     path("echo/", Echo.as_view()),
 ]
@@ -116,3 +150,20 @@ async def test_a_view_whose_body_still_comes_is_asked_again():
         await asked_again()
         more.set()
         assert await stream.item() == 2
+
+
+@middleware()
+async def test_a_view_of_rest_framework_is_asked_again_under_django_s_handler():
+    response = await AsyncClient().get("/framework/")
+    async with asyncio.timeout(5):
+        assert b"".join([chunk async for chunk in response]).endswith(b"1\n")
+    assert Asked.count >= 3
+
+
+@middleware()
+@pytest.mark.filterwarnings("error")
+async def test_what_a_function_view_builds_to_be_thrown_away_is_discarded():
+    async with StreamClient().stream("GET", "/coroutine/") as stream:
+        await stream.read()
+        assert stream.is_complete
+    gc.collect()  # Where a coroutine that nobody awaits would be complained of.

@@ -42,6 +42,7 @@ async def is_still_allowed(request: Any) -> bool:
     a stream, which is thrown away. The form, if it was read, is that of the first time, and its
     CSRF token is not asked for again. Thread and connections are let go of afterwards.
     """
+    request = getattr(request, "_request", request)  # Django's, if this is REST framework's.
     verdict = Revalidation()
     async with ThreadSensitiveContext():
         try:
@@ -87,5 +88,7 @@ def _copied(request: Any) -> Any:
 
 def _close(response: HttpResponseBase) -> None:
     """Closes what a response holds. Its `close()` would tell that a request has finished."""
+    if hasattr(response, "live"):
+        response.close_source()  # type: ignore[attr-defined]
     for close in response._resource_closers:  # type: ignore[attr-defined]
         close()
