@@ -2,10 +2,13 @@
 
 import asyncio
 import gc
+import weakref
+from contextvars import ContextVar
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
-from django.test import AsyncClient, override_settings
+from django.test import AsyncClient, AsyncRequestFactory, override_settings
 from django.urls import path, reverse
 from rest_framework.views import APIView
 
@@ -16,6 +19,7 @@ from django_streams import (
     StreamResponse,
     StreamView,
 )
+from django_streams.responses.revalidation import is_still_allowed
 from django_streams.testing import StreamClient
 
 pytestmark = pytest.mark.urls(__name__)
@@ -59,12 +63,17 @@ def of_coroutine(request):
     return StreamResponse(coroutine(), format=JSONL, request=request, revalidate=0.05)
 
 
+def forgetful(request):
+    return StreamResponse(coroutine, revalidate=0.05)
+
+
 async def coroutine():
     return numbers()
 
 
 urlpatterns = [
     path("framework/", OfFramework.as_view()),
+    path("forgetful/", forgetful),
     path("coroutine/", of_coroutine),
     path("waiting/", Waiting.as_view(), name="waiting"),
     path("echo/", Echo.as_view()),
@@ -86,6 +95,25 @@ def judging_afterwards(get_response):
         response = get_response(request)
         Asked.count += 1
         return HttpResponse(status=403) if Asked.refuses else response
+
+    return middleware
+
+
+opened = ContextVar("opened")
+all_opened = weakref.WeakSet()
+
+
+class Opened:
+    """Is kept by the context that has opened it, as Django's caches are."""
+
+
+def opening(get_response):
+    def middleware(request):
+        Asked.count += 1
+        thing = Opened()
+        opened.set(thing)
+        all_opened.add(thing)
+        return get_response(request)
 
     return middleware
 
@@ -163,7 +191,24 @@ async def test_a_view_of_rest_framework_is_asked_again_under_django_s_handler():
 @middleware()
 @pytest.mark.filterwarnings("error")
 async def test_what_a_function_view_builds_to_be_thrown_away_is_discarded():
-    async with StreamClient().stream("GET", "/coroutine/") as stream:
-        await stream.read()
-        assert stream.is_complete
+    assert await is_still_allowed(AsyncRequestFactory().get("/coroutine/"))
     gc.collect()  # Where a coroutine that nobody awaits would be complained of.
+
+
+@middleware(opening)
+async def test_nothing_is_kept_of_what_deciding_has_opened():
+    async with StreamClient().stream("GET", "/waiting/") as stream:
+        await stream.event()
+        before = len(all_opened)
+        await asked_again(4)
+        async with asyncio.timeout(5):
+            while len(all_opened) > before:  # One may be about to be asked.
+                gc.collect()
+                await asyncio.sleep(0)
+
+
+@middleware()
+async def test_without_a_request_there_is_nothing_to_decide_upon():
+    response = await AsyncClient().get("/forgetful/")
+    with pytest.raises(ImproperlyConfigured, match="revalidate without a request"):
+        [chunk async for chunk in response]

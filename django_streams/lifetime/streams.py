@@ -21,6 +21,7 @@ from time import monotonic
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.core.exceptions import ImproperlyConfigured
 
 from django_streams.conf import conf
 from django_streams.exceptions import NoContent, ShuttingDown, TooManyStreams
@@ -229,6 +230,11 @@ class LiveStream:
         return self.ending is None
 
     def _enter(self) -> None:
+        if self.terms.revalidate is not None and self.request is None:
+            raise ImproperlyConfigured(
+                "revalidate without a request: there is nothing to decide upon anew. "
+                "Write StreamResponse(..., revalidate=60, request=request)."
+            )
         self._began_at = monotonic()
         self._asks_at = _jittered(self.terms.revalidate or 0)
         _current.set(self)
@@ -309,7 +315,9 @@ class LiveStream:
 
     def _later(self, seconds: float, callback: Callable[..., None], *args: Any) -> None:
         loop = asyncio.get_running_loop()
-        self._timers[callback] = loop.call_later(seconds, callback, *args)
+        # Not in the context of whoever asks: that keeps what deciding anew has opened, as caches.
+        timer = loop.call_later(seconds, callback, *args, context=Context())
+        self._timers[callback] = timer
 
     def _plan_revalidation(self) -> None:
         if self.terms.revalidate is not None and self.request is not None:
@@ -326,6 +334,7 @@ class LiveStream:
             self._plan_revalidation()
         else:
             self.end(Ending.REVOKED)
+        self._revalidating = None  # A task keeps its context.
 
     async def _still_allowed(self) -> bool:
         try:
