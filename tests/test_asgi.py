@@ -7,11 +7,12 @@ import threading
 import pytest
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIHandler
 from django.core.signals import got_request_exception, request_finished
 from django.db import connections
 from django.http import Http404, HttpResponse
-from django.test import AsyncRequestFactory
+from django.test import AsyncRequestFactory, override_settings
 from django.urls import path
 
 from django_streams import (
@@ -653,3 +654,9 @@ async def test_the_scope_of_the_server_is_left_as_it_is():
         pass
     await application.wait(5)
     assert scope == before
+
+
+@override_settings(STREAMS={"SHUTDOWN_GRACE": 0})
+def test_a_wrong_setting_keeps_the_application_from_starting():
+    with pytest.raises(ImproperlyConfigured, match="SHUTDOWN_GRACE"):
+        get_asgi_application()

@@ -240,9 +240,10 @@ def get_asgi_application(
     """Returns the ASGI application, for the project's `asgi.py`, in place of Django's.
 
     `get_urlconf(scope)` is for projects whose middleware sets `request.urlconf`: see
-    `StreamingASGIHandler.get_urlconf`.
+    `StreamingASGIHandler.get_urlconf`. Raises `ImproperlyConfigured` for a wrong `STREAMS` setting.
     """
     django.setup(set_prefix=False)
+    conf.check()  # A wrong SHUTDOWN_GRACE would be found when the server stops, and keep it.
     return StreamingASGIHandler(get_urlconf)
 
 
