@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import random
 import threading
 import time
 from contextlib import suppress
@@ -464,6 +465,27 @@ def test_at_its_deadline_a_stream_without_a_loop_ends_with_its_next_item(client)
     assert b"".join(client.get("/brief-in-thread/")).startswith(b"data: .\n\n")
     with pytest.raises(BrokenOff):
         b"".join(client.get("/brief-export-in-thread/"))
+
+
+@pytest.mark.parametrize("kind", [StreamClient, Client])
+async def test_deadlines_of_streams_that_began_together_differ(kind, monkeypatch):
+    monkeypatch.setattr(random, "uniform", lambda least, most: least)
+    began = []
+
+    def look(sender, stream, **kwargs):
+        began.append(stream._lasts)
+
+    stream_started.connect(look)
+    try:
+        if kind is StreamClient:
+            async with kind().stream("GET", "/brief/") as stream:
+                await stream.read()
+        else:
+            response = await sync_to_async(kind().get)("/brief-in-thread/")
+            await sync_to_async(b"".join)(response)
+    finally:
+        stream_started.disconnect(look)
+    assert began == [pytest.approx(0.09 if kind is StreamClient else 0.045)]
 
 
 @pytest.mark.parametrize("value", [0, -1, "1", float("inf"), timedelta(0)])

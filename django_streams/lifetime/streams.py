@@ -99,6 +99,7 @@ class LiveStream:
         self._is_allowed = is_allowed
         self._holds_places = False
         self._began_at = self._ended_at = self._asks_at = 0.0
+        self._lasts: float | None = None
         self._goodbye: asyncio.Event | None = None
         self._timers: dict[Callable[..., None], asyncio.TimerHandle] = {}
         self._revalidating: asyncio.Task[None] | None = None
@@ -178,8 +179,8 @@ class LiveStream:
         """Tells that it begins, in its event loop."""
         self._enter()
         shutdown.add(self)
-        if self.terms.max_duration is not None:
-            self._later(_jittered(self.terms.max_duration), self.end, Ending.DEADLINE)
+        if self._lasts is not None:
+            self._later(self._lasts, self.end, Ending.DEADLINE)
         self._plan_revalidation()
         if stream_started.has_listeners(self.view):
             await stream_started.asend_robust(self.view, stream=self)
@@ -219,8 +220,7 @@ class LiveStream:
         self._bytes += len(chunk)
         if shutdown.has_begun and self._ends_cleanly:
             self.ending = self.ending or Ending.SHUTDOWN
-        limit = self.terms.max_duration
-        if limit is not None and self.seconds >= limit:
+        if self._lasts is not None and self.seconds >= self._lasts:
             self.ending = self.ending or Ending.DEADLINE
         interval = self.terms.revalidate
         if interval is not None and self.request is not None and self.seconds >= self._asks_at:
@@ -237,6 +237,8 @@ class LiveStream:
             )
         self._began_at = monotonic()
         self._asks_at = _jittered(self.terms.revalidate or 0)
+        if self.terms.max_duration is not None:
+            self._lasts = _jittered(self.terms.max_duration)
         _current.set(self)
         with _lock:
             _open[self.view_name] += 1
