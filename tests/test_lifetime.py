@@ -674,6 +674,21 @@ async def test_an_event_stream_of_a_user_is_decided_upon_anew_by_default(query, 
     assert [each.revalidate for each in terms] == [seconds]
 
 
+async def test_a_decision_that_hangs_ends_the_stream(ears, monkeypatch):
+    monkeypatch.setattr("django_streams.lifetime.streams.DECIDING_SECONDS", 0.05)
+
+    async def hang(request):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("django_streams.responses.responses.is_still_allowed", hang)
+    Guarded.is_allowed = True
+    async with StreamClient().stream("GET", "/guarded/") as stream:
+        await stream.chunk()
+        await stream.read()
+        assert not stream.is_complete
+    assert await ears.ending() is Ending.REVOKED
+
+
 # How many there may be.
 
 

@@ -40,6 +40,10 @@ GOODBYE_SECONDS = 0.8
 """How long the source of a stream that ends cleanly may take to say goodbye when the server stops:
 all of it, with the end on the wire, is done within a second."""
 
+DECIDING_SECONDS = 30
+"""How long it may take to decide upon a request anew: whatever hangs, nobody keeps a permission by
+it."""
+
 JITTER = 0.1
 """By how much of itself a time is shortened, at random: what began together is not to end together,
 for all its clients come back."""
@@ -340,7 +344,8 @@ class LiveStream:
 
     async def _still_allowed(self) -> bool:
         try:
-            return await self._is_allowed(self.request)
+            async with asyncio.timeout(DECIDING_SECONDS):
+                return await self._is_allowed(self.request)
         except Exception:
             logger.exception("It could not be decided anew upon %s; its stream ends.", self.path)
             return False
