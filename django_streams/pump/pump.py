@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from functools import partial
 from time import monotonic, sleep
@@ -23,9 +23,10 @@ from typing import Any, ClassVar
 from django_streams.buffer import Buffer
 from django_streams.exceptions import BodyAborted, BrokenOff, ClientDisconnected
 
+from .drive import broken_off
 from .options import Encode, Feed, Open, PumpOptions, Push
 
-__all__ = ["CLOSE_SECONDS", "TURN_SECONDS", "Pump", "drive"]
+__all__ = ["CLOSE_SECONDS", "TURN_SECONDS", "Pump"]
 
 logger = logging.getLogger("django_streams")
 
@@ -356,9 +357,9 @@ class Pump:
             await self._options.report(error)
         if not self._options.breaks_off:
             return None
-        broken_off = _broken_off(error)
-        broken_off.__cause__ = error
-        return broken_off
+        ending = broken_off(error)
+        ending.__cause__ = error
+        return ending
 
     def _is_cancelled(self) -> bool:
         """Whether somebody cancelled the pump's task, such as an event loop that ends."""
@@ -379,35 +380,3 @@ def _explained(error: asyncio.CancelledError) -> RuntimeError:
     explained = RuntimeError("the source raised CancelledError, though nobody cancelled it")
     explained.__cause__ = error
     return explained
-
-
-def drive(
-    begin: Callable[[], Iterator[Any]], options: PumpOptions, fail: Callable[[Exception], bytes]
-) -> Generator[bytes, None, None]:
-    """Yields the chunks of a synchronous source, one an item, in the caller's thread.
-
-    `fail` is what `record` and `report` are to a pump: it is called in the `except` block and
-    returns the record. Raises `BrokenOff` as a pump does; closing the generator closes the source.
-    """
-    iterator: Iterator[Any] = iter(())
-    try:
-        if options.head:
-            yield options.head
-        iterator = begin()
-        for item in iterator:
-            yield options.encode(item)
-        if options.tail:
-            yield options.tail
-    except Exception as error:
-        if record := fail(error):
-            yield record
-        if options.breaks_off:
-            raise _broken_off(error) from error
-    finally:
-        close = getattr(iterator, "close", None)
-        if close is not None:
-            close()
-
-
-def _broken_off(error: Exception) -> BrokenOff:
-    return BrokenOff(f"the stream's source raised {type(error).__name__}")
