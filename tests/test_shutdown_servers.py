@@ -1,6 +1,7 @@
 """What happens to open streams when their server stops: real servers, real signals."""
 
 import time
+from functools import partial
 from signal import SIGINT, SIGTERM
 
 import httpx
@@ -162,16 +163,31 @@ def test_open_streams_do_not_keep_a_server_from_reloading(tmp_path, watched, nam
             *server.opened(1, PLAIN_EVENTS, FIRST_EVENT),
             *server.opened(1, EXPORT, FIRST_ITEM),
         ]
-        with (watched / "watched_settings.py").open("a") as file:
-            file.write("# changed\n")
+        eventually(partial(is_gone, server, changing(watched)), "the old process is gone")
         ends = [rest(answer) for answer in streams]
         if name == "uvicorn":  # runserver ends the process without asking.
             assert None not in ends[:-1]
             server.assert_closed()
         assert ends[-1] is None
-        eventually(lambda: not server.worker.is_running(), "the old process is gone")
         eventually(lambda: pid(server) not in (None, server.worker.pid), "a new one answers")
         server.opened(1, EVENTS, FIRST_EVENT)
+
+
+def changing(watched):
+    """Changes a file, and again every few seconds: Django's reloader does not see what is changed
+    before it has looked for the first time.
+    """
+    while True:
+        with (watched / "watched_settings.py").open("a") as file:
+            file.write("# changed\n")
+        sees_it_until = time.monotonic() + 4
+        while time.monotonic() < sees_it_until:
+            yield
+
+
+def is_gone(server, changes):
+    next(changes)
+    return not server.worker.is_running()
 
 
 def pid(server):
