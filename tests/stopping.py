@@ -84,9 +84,15 @@ class StoppedServer(Server):
         return answers
 
     def remember_processes(self):
-        """Looks which processes it has: those that are to end."""
+        """Looks which processes it has: those that are to end.
+
+        Without what Python starts for `multiprocessing` itself: it serves nobody, and ends when it
+        finds that all others are gone.
+        """
         root = psutil.Process(self._process.pid)
-        self.processes = [root, *root.children(recursive=True)]
+        children = root.children(recursive=True)
+        theirs = [each for each in children if "resource_tracker" not in " ".join(each.cmdline())]
+        self.processes = [root, *theirs]
 
     def client(self):
         """Returns a connection."""
