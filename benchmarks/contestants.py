@@ -32,7 +32,7 @@ SAVED = "saved"  # A folder in the server's TMPDIR, as is that of the files to b
 FILES = Path(tempfile.gettempdir(), "files")
 SLICE_BYTES = 2**20
 EVENTS, DICTS, ROWS = 200_000, 100_000, 1_000_000
-HEARTBEAT = 5
+HEARTBEAT = 15
 encode = msgspec.json.Encoder().encode
 
 STREAMS = {}  # As the settings of the process have it.

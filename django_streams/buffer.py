@@ -31,6 +31,7 @@ class Buffer:
     __slots__ = (
         "_beat",
         "_chunks",
+        "_due",
         "_error",
         "_has_begun",
         "_idle_seconds",
@@ -63,7 +64,7 @@ class Buffer:
         self._reader: asyncio.Future[None] | None = None
         self._writers: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
-        self._idle_since = 0.0
+        self._idle_since = self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     # The producer's side.
@@ -155,7 +156,7 @@ class Buffer:
             self.size -= len(taken)
         self.taken += len(taken)
         self._has_begun = True
-        if self._timer is not None:
+        if self._timer is not None and taken is not self._beat:
             self._idle_since = self._loop.time()
         if self._writers:
             self._wake_writers()
@@ -188,7 +189,7 @@ class Buffer:
         if beat and idle_seconds and not (self.is_finished or self.is_closed):
             self._beat, self._idle_seconds = beat, idle_seconds
             self._idle_since = self._loop.time()
-            self._timer = self._loop.call_later(idle_seconds, self._tick)
+            self._set_timer(self._idle_since + idle_seconds)
 
     # Waking and the heartbeat.
 
@@ -207,13 +208,19 @@ class Buffer:
         """Beats if the reader was idle for long enough, and sets the one timer anew.
 
         Set anew only here, never by a chunk: a busy stream pays for its heartbeat once per
-        interval.
+        interval. An idle one keeps its own time, whenever it is seen to: or else the hearts of all
+        streams that have once waited for the same thing would beat as one.
         """
-        due = self._idle_since + self._idle_seconds
-        if self._loop.time() >= due:
+        planned, seconds = self._due, self._idle_seconds
+        due = self._idle_since + seconds
+        if due <= planned:
             if self._reader is not None:
                 self.append(self._beat)
-            due = self._loop.time() + self._idle_seconds
+            due = max(planned, self._loop.time() - seconds) + seconds
+        self._set_timer(due)
+
+    def _set_timer(self, due: float) -> None:
+        self._due = due
         self._timer = self._loop.call_at(due, self._tick)
 
     def _stop_timer(self) -> None:

@@ -1,6 +1,7 @@
 """`buffer`: what is ready leaves in one piece, bounds hold, and an idle reader gets a heartbeat."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -239,3 +240,29 @@ async def test_what_is_closed_when_all_of_it_was_taken_is_whole():
     buffer.close()
     with pytest.raises(StopAsyncIteration):
         await anext(buffer)
+
+
+async def test_streams_that_were_held_up_together_do_not_beat_together_from_then_on():
+    loop = asyncio.get_running_loop()
+    buffers = [Buffer() for _ in range(2)]
+    for buffer in buffers:
+        buffer.begin(b"", beat=b":", idle_seconds=0.2)
+        buffer.take()
+        await asyncio.sleep(0.05)
+    readers = [asyncio.ensure_future(beats(buffer)) for buffer in buffers]
+    await asyncio.sleep(0.05)
+    time.sleep(0.2)  # The loop stands still, until both are due.
+    first, second = [await reader for reader in readers]
+    assert second[0] - first[0] < 0.04  # Seen to together.
+    assert second[1] - first[1] > 0.04
+    assert loop.time() - second[1] < 5
+
+
+async def beats(buffer):
+    times = []
+    for _ in range(2):
+        while not await anext(buffer):
+            continue
+        times.append(asyncio.get_running_loop().time())
+    buffer.close()
+    return times
