@@ -1,6 +1,7 @@
 """What every test may rely on; and in CI, that no test is skipped for want of what it needs."""
 
 import os
+from uuid import uuid4
 
 import pytest
 
@@ -26,3 +27,9 @@ def pytest_make_collect_report(collector):
         report.outcome = "failed"
         report.longrepr = f"{collector.nodeid} was skipped as a whole, and CI skips nothing"
     return report
+
+
+@pytest.fixture
+def name():
+    """A name for the test's stream or body, by which its server tells what became of it."""
+    return uuid4().hex

@@ -55,12 +55,6 @@ def server(request):
         yield server
 
 
-@pytest.fixture
-def name():
-    """A name for the test's body."""
-    return uuid4().hex
-
-
 @pytest.fixture(params=["", "/sync"], ids=["ours", "ours-under-sync-middleware"])
 def our_prefix(request):
     return request.param

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 from contextlib import contextmanager
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -24,12 +23,6 @@ BROKEN_BODY = (httpx.RemoteProtocolError, httpx.ReadError)
 def server(request):
     with running(request, request.param) as server:
         yield server
-
-
-@pytest.fixture
-def name():
-    """A name for the test's stream."""
-    return uuid4().hex
 
 
 class Reader:

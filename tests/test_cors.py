@@ -4,7 +4,6 @@ import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -24,12 +23,6 @@ FOREIGN = "http://localhost:1234"
 def server(request):
     with running(request, "uvicorn") as server:
         yield server
-
-
-@pytest.fixture
-def name():
-    """A name for the test's stream."""
-    return uuid4().hex
 
 
 def fetched(server, path, method="GET", origin=ORIGIN, **headers):

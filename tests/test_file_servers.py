@@ -12,7 +12,6 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
-from uuid import uuid4
 
 import pytest
 
@@ -102,12 +101,6 @@ def write(path, size):
 def server(request, files):
     with running(request, request.param) as server:
         yield server
-
-
-@pytest.fixture
-def name():
-    """A name for the test's file."""
-    return uuid4().hex
 
 
 def handles(server, file="huge.bin", folder="public"):

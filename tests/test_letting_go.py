@@ -3,7 +3,6 @@
 import asyncio
 import resource
 from contextlib import asynccontextmanager, contextmanager
-from uuid import uuid4
 
 import pytest
 
@@ -116,12 +115,6 @@ def cookies(server):
 def database(opened, cookies):
     """The server's database, which has been asked by now."""
     return opened[1]()
-
-
-@pytest.fixture
-def name():
-    """A name for the test's streams."""
-    return uuid4().hex
 
 
 pytestmark = pytest.mark.server

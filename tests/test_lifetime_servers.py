@@ -4,7 +4,6 @@ import http.client
 import socket
 import time
 from contextlib import ExitStack, contextmanager
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -21,11 +20,6 @@ A_BIT = 2**14
 def server(request):
     with running(request, request.param) as server:
         yield server
-
-
-@pytest.fixture
-def name():
-    return uuid4().hex
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import resource
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -26,12 +25,6 @@ def server(request):
         if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < OPEN_FILES:
             pytest.skip(f"too few open files are allowed; allow more by: ulimit -Hn {OPEN_FILES}")
         yield server
-
-
-@pytest.fixture
-def name():
-    """A name for the test's streams."""
-    return uuid4().hex
 
 
 class Connection:

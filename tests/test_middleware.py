@@ -1,7 +1,5 @@
 """Streams below middleware, on real servers: nothing is held back, and what was done is there."""
 
-from uuid import uuid4
-
 import httpx
 import pytest
 
@@ -26,12 +24,6 @@ def uvicorn(request):
 def server(request):
     with running(request, request.param) as server:
         yield server
-
-
-@pytest.fixture
-def name():
-    """A name for the test's stream."""
-    return uuid4().hex
 
 
 # One by one, each alone.

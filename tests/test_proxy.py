@@ -4,7 +4,6 @@ import select
 import socket
 import zlib
 from contextlib import contextmanager
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -31,12 +30,6 @@ def nginx(request, tmp_path_factory):
 
 
 before_uvicorn = pytest.mark.parametrize("nginx", ["uvicorn"], indirect=True)
-
-
-@pytest.fixture
-def name():
-    """A name for the test's stream."""
-    return uuid4().hex
 
 
 @pytest.mark.parametrize("source", FORMATS)

@@ -36,12 +36,6 @@ def server(request):
         yield server
 
 
-@pytest.fixture
-def name():
-    """A name for the test's stream."""
-    return uuid4().hex
-
-
 @pytest.fixture(params=APPLICATIONS.values(), ids=APPLICATIONS)
 def prefix(request):
     return request.param

@@ -3,7 +3,6 @@
 import json
 import socket
 import struct
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -30,12 +29,6 @@ def server(request):
 def any_server(request):
     with running(request, request.param) as server:
         yield server
-
-
-@pytest.fixture
-def name():
-    """A name for the test's stream."""
-    return uuid4().hex
 
 
 @pytest.mark.parametrize("format", FIRST)
