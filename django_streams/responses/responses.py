@@ -148,7 +148,6 @@ class StreamResponse(StreamingHttpResponse):
             report=self._failures.report,
         )
         self.pump = Pump(self._open, self._options)
-        self._coding = coding_for(request, compress=compress)
         terms = terms_of(request, max_duration, send_timeout, revalidate, limits)
         self.live = LiveStream(
             request,
@@ -165,11 +164,16 @@ class StreamResponse(StreamingHttpResponse):
             self.pump.close()
         if filename is not None:
             self.headers.setdefault("Content-Disposition", attachment(filename, self.format))
+        self._choose_coding(compress=compress)
+        self._content_coding = None if is_head else self._coding
+
+    def _choose_coding(self, *, compress: bool) -> None:
+        """Finds out how the content is compressed, and says so."""
+        self._coding = coding_for(self._request, compress=compress)
         if compress:
             patch_vary_headers(self, ["Accept-Encoding"])
         if "Content-Encoding" in self.headers:
             self._coding = None
-        self._content_coding = None if is_head else self._coding
         # GZipMiddleware of Django before 6.1 holds small chunks back. It leaves alone what is
         # encoded.
         coding = "identity" if self._coding is None else self._coding.name
