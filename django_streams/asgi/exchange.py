@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.http import HttpRequest
 
@@ -22,6 +23,8 @@ class Exchange:
 
     receiver: Receiver | None = None
     """What the body is read from, if it was left unread."""
+    body_file: Any = None
+    """The file with the body, or what receives it if it was left unread."""
     response: StreamResponse | None = None
     """The stream, if that is the answer."""
     is_over = False
@@ -63,9 +66,12 @@ class Exchange:
     async def aclose(self) -> None:
         """Waits until nothing of the stream runs any more, and lets nothing start."""
         self.is_over = True
-        if self.response is not None:
-            try:
+        try:
+            if self.response is not None:
                 await self.response.aclose()
                 await let_go()  # Of what the source itself has opened.
-            finally:  # Also if whoever cancels has lost patience with the source.
+        finally:  # Also if whoever cancels has lost patience with the source.
+            if self.response is not None:
                 await self.response.tell_end()
+            if self.body_file is not None:
+                self.body_file.close()  # Django before 6.1 does not when something is raised.

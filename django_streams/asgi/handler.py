@@ -114,6 +114,7 @@ class StreamingASGIHandler(ASGIHandler):
 
     def create_request(self, scope: Mapping[str, Any], body_file: Any) -> Any:
         """Returns the request and None, or None and a response that refuses it."""
+        scope[EXCHANGE].body_file = body_file
         request: Any
         request, refused = super().create_request(scope, body_file)
         if request is not None and isinstance(body_file, Receiver):
@@ -201,6 +202,11 @@ class StreamingASGIHandler(ASGIHandler):
             response.is_broken_off = True
             if isinstance(response, FileStreamResponse):
                 _close_twisted_request(send)  # A stream's `finally` comes first: see `handle`.
+        except Exception:
+            if isinstance(response, FileStreamResponse):
+                # Django closes no response that a server would not take.
+                await sync_to_async(response.close_file, thread_sensitive=False)()
+            raise
         finally:
             if isinstance(response, StreamResponse):
                 await response.aclose()

@@ -42,7 +42,7 @@ async def _send_held_back(
     request: Any, gate: _Gate, send: Send, message: Mapping[str, Any]
 ) -> None:
     goes_on = message["type"] == "http.response.start" or message.get("more_body", False)
-    if not goes_on and request.producer is gate:
+    if not goes_on and request.producer is gate and request.channel is not None:
         request.unregisterProducer()  # Before daphne finishes the request.
     await send(message)
     if goes_on and request.producer is None and request.channel is not None:

@@ -66,14 +66,20 @@ class Sending:
     async def __call__(self, message: Mapping[str, Any]) -> None:
         self._since = self._loop.time()
         self._left = len(message.get("body", b""))
-        await self._send(message)
+        try:
+            await self._send(message)
+        except OSError as error:
+            raise BrokenOff("the client has left") from error
         self._since = None
 
     async def write(self, chunk: bytes) -> None:
         """Sends a piece of the body."""
         self._since = self._loop.time()
         self._left = len(chunk)
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        try:
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except OSError as error:
+            raise BrokenOff("the client has left") from error
         self._since = None
 
     def cut(self) -> None:
