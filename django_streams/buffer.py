@@ -8,16 +8,30 @@ back. A buffer belongs to one event loop and is not safe to touch from another t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
 from .exceptions import BrokenOff, ClientDisconnected
 
-__all__ = ["CAPACITY", "Buffer"]
+__all__ = ["CAPACITY", "Buffer", "Sink"]
 
 CAPACITY = 64 * 1024
 """Bytes at which a producer waits for the client: large enough that a write costs nothing beside
 them, small enough that ten thousand stalled clients fit into memory."""
+
+
+class Sink(Protocol):
+    """What a buffer can be poured into."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Writes a chunk; waits for a client that is slow."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `write_now()` may be called, instead of `write()`."""
+
+    def write_now(self, chunk: bytes) -> None:
+        """Writes a chunk without waiting, outside any task."""
 
 
 class Buffer:
@@ -39,7 +53,9 @@ class Buffer:
         "_joins",
         "_loop",
         "_reader",
+        "_sink",
         "_timer",
+        "_wake",
         "_writers",
         "capacity",
         "is_closed",
@@ -62,6 +78,8 @@ class Buffer:
         self._chunks: list[bytes] = []
         self._error: BaseException | None = None
         self._reader: asyncio.Future[None] | None = None
+        self._sink: Sink | None = None
+        self._wake: Callable[[], None] | None = None  # What the next chunk sets going.
         self._writers: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
         self._idle_since = self._due = 0.0
@@ -78,11 +96,8 @@ class Buffer:
             raise ClientDisconnected("the client has left")
         self._chunks.append(chunk)
         self.size = size = self.size + len(chunk)
-        reader = self._reader
-        if reader is not None:
-            self._reader = None
-            if not reader.done():
-                reader.set_result(None)
+        if self._wake is not None:
+            self._wake()
         return size
 
     @property
@@ -119,30 +134,34 @@ class Buffer:
         while not chunks:
             if self.is_finished or self.is_closed:
                 raise self._error or StopAsyncIteration
-            self._reader = reader = self._loop.create_future()
-            await reader
+            await self._chunk_or_end()
         return self.take()
 
-    async def pour(self, write: Callable[[bytes], Awaitable[Any]]) -> None:
-        """Awaits `write` of each object that iteration would yield: the same with fewer layers."""
-        chunks = self._chunks
-        if not (chunks or self._has_begun):
-            await write(self.take())
+    async def pour(self, sink: Sink) -> None:
+        """Writes each object that iteration would yield, with fewer layers.
+
+        While the sink is ready for them, this task sleeps: chunks are written from a callback, as
+        soon as their producer waits for something. Waking a task for each would cost as much again.
+        """
+        if not (self._chunks or self._has_begun):
+            await sink.write(self.take())
         while True:
-            while not chunks:
+            while not self._chunks:
                 if self.is_finished or self.is_closed:
                     if self._error is not None:
                         raise self._error
                     return
-                self._reader = reader = self._loop.create_future()
-                await reader
-            await write(self.take())
+                self._sink = sink
+                try:
+                    await self._chunk_or_end()
+                finally:
+                    self._sink = None
+            await sink.write(self.take())
 
     async def ready(self) -> None:
         """Waits until there is a chunk to take or the stream has ended. For one task at a time."""
         while not (self._chunks or self.is_finished or self.is_closed):
-            self._reader = reader = self._loop.create_future()
-            await reader
+            await self._chunk_or_end()
 
     def take(self) -> bytes:
         """Returns all that is there, b"" if nothing is, and lets the producer go on."""
@@ -193,7 +212,36 @@ class Buffer:
 
     # Waking and the heartbeat.
 
+    def _chunk_or_end(self) -> asyncio.Future[None]:
+        """Returns what is done when there is something to take, which the sink was not ready for,
+        or nothing will be any more.
+        """
+        self._wake = self._wake_reader if self._sink is None else self._flush_soon
+        self._reader = reader = self._loop.create_future()
+        return reader
+
+    def _flush_soon(self) -> None:
+        self._wake = None
+        self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Writes what is there, as long as the sink is ready; else the reader's task has to."""
+        reader, sink = self._reader, self._sink
+        if reader is None or reader.done() or sink is None:
+            return
+        try:
+            while self._chunks:
+                if not sink.is_ready:
+                    self._wake_reader()
+                    return
+                sink.write_now(self.take())
+        except Exception as error:  # noqa: BLE001 - Raised where the reader waits.
+            reader.set_exception(error)
+        else:
+            self._wake = self._flush_soon
+
     def _wake_reader(self) -> None:
+        self._wake = None
         reader, self._reader = self._reader, None
         if reader is not None and not reader.done():
             reader.set_result(None)
@@ -214,7 +262,7 @@ class Buffer:
         planned, seconds = self._due, self._idle_seconds
         due = self._idle_since + seconds
         if due <= planned:
-            if self._reader is not None:
+            if self._reader is not None and not self._chunks:
                 self.append(self._beat)
             due = max(planned, self._loop.time() - seconds) + seconds
         self._set_timer(due)

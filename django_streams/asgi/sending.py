@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import types
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,6 +37,9 @@ class Sending:
 
     def __init__(self, send: Send, seconds: float | None) -> None:
         self._send = send
+        self._transport = _transport(send)
+        self._unfinished: Awaitable[None] | None = None
+        """The rest of a message that `write_now()` could not send at once; the next comes after."""
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._since: float | None = None
@@ -67,6 +71,9 @@ class Sending:
         self._since = self._loop.time()
         self._left = len(message.get("body", b""))
         try:
+            if self._unfinished is not None:
+                unfinished, self._unfinished = self._unfinished, None
+                await unfinished
             await self._send(message)
         except OSError as error:
             raise BrokenOff("the client has left") from error
@@ -74,13 +81,30 @@ class Sending:
 
     async def write(self, chunk: bytes) -> None:
         """Sends a piece of the body."""
-        self._since = self._loop.time()
-        self._left = len(chunk)
+        await self({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the server would take a piece without waiting. Only uvicorn lets us see that."""
+        return self._transport is not None and not self._transport.get_write_buffer_size()
+
+    def write_now(self, chunk: bytes) -> None:
+        """Sends a piece of the body if the server `is_ready`, in no task.
+
+        The `send` of a server may be called so. What other ASGI middleware makes of it may not:
+        timeouts, and the scopes of anyio, belong to a task.
+        """
+        sending = self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        steps = sending.__await__()
         try:
-            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+            waits_for = next(steps)
+        except StopIteration:
+            return
         except OSError as error:
             raise BrokenOff("the client has left") from error
-        self._since = None
+        self._since = self._loop.time()
+        self._left = len(chunk)
+        self._unfinished = _continued(steps, waits_for)
 
     def cut(self) -> None:
         """Stops sending, and waiting for the client."""
@@ -93,7 +117,7 @@ class Sending:
 
     def _look(self, seconds: float) -> None:
         now = self._loop.time()
-        left = _unsent(self._send)
+        left = None if self._transport is None else self._transport.get_write_buffer_size()
         if left is not None and left < self._left and self._since is not None:
             self._left, self._since = left, now
         since = now if self._since is None else self._since
@@ -107,10 +131,11 @@ class Sending:
         self._timers["stall"] = self._loop.call_at(when, self._look, seconds)
 
 
-def _unsent(send: Send) -> int | None:
-    """Returns how many bytes the server holds for the client; None if it does not say."""
-    transport = _transport(send)
-    return None if transport is None else transport.get_write_buffer_size()
+@types.coroutine
+def _continued(steps: Generator[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, None]:
+    """Awaits the rest of what was begun elsewhere, and waits for something."""
+    yield waits_for
+    yield from steps
 
 
 def _transport(send: Send, layers: int = 1) -> asyncio.WriteTransport | None:

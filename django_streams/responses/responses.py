@@ -31,7 +31,7 @@ from asgiref.sync import (
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 
-from django_streams.buffer import Buffer
+from django_streams.buffer import Buffer, Sink
 from django_streams.compression import CompressedChunks, compressed
 from django_streams.conf import conf
 from django_streams.exceptions import BrokenOff, ShuttingDown
@@ -275,15 +275,15 @@ class StreamResponse(StreamingHttpResponse):
         # A stream that was started is read without any layer in between.
         return self._encoded(self.pump) if self.pump.is_committed else self._async_chunks()
 
-    async def pour(self, write: Callable[[bytes], Awaitable[None]]) -> None:
-        """Awaits `write` of each chunk, in turn."""
+    async def pour(self, sink: Sink) -> None:
+        """Writes each chunk, in turn."""
         chunks: Any = aiter(self)
         async with aclosing(chunks):
             if isinstance(chunks, Buffer):
-                await chunks.pour(write)
+                await chunks.pour(sink)
             else:
                 async for chunk in chunks:
-                    await write(chunk)
+                    await sink.write(chunk)
 
     async def _async_chunks(self) -> AsyncGenerator[bytes, None]:
         try:
