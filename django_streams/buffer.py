@@ -27,8 +27,12 @@ class Sink(Protocol):
         """Writes a chunk; waits for a client that is slow."""
 
     @property
+    def writes_now(self) -> bool:
+        """Whether it is ever ready for `write_now()`."""
+
+    @property
     def is_ready(self) -> bool:
-        """Whether `write_now()` may be called, instead of `write()`."""
+        """Whether `write_now()` may be called at this moment."""
 
     def write_now(self, chunk: bytes) -> None:
         """Writes a chunk without waiting, outside any task."""
@@ -79,7 +83,7 @@ class Buffer:
         self._error: BaseException | None = None
         self._reader: asyncio.Future[None] | None = None
         self._sink: Sink | None = None
-        self._wake: Callable[[], None] | None = None  # What the next chunk sets going.
+        self._wake: Callable[[], None] | None = None  # Called before the next chunk.
         self._writers: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
         self._idle_since = self._due = 0.0
@@ -92,12 +96,10 @@ class Buffer:
 
         Raises `ClientDisconnected` once the buffer is closed.
         """
-        if self.is_closed:
-            raise ClientDisconnected("the client has left")
-        self._chunks.append(chunk)
-        self.size = size = self.size + len(chunk)
         if self._wake is not None:
             self._wake()
+        self._chunks.append(chunk)
+        self.size = size = self.size + len(chunk)
         return size
 
     @property
@@ -140,8 +142,8 @@ class Buffer:
     async def pour(self, sink: Sink) -> None:
         """Writes each object that iteration would yield, with fewer layers.
 
-        While the sink is ready for them, this task sleeps: chunks are written from a callback, as
-        soon as their producer waits for something. Waking a task for each would cost as much again.
+        While the sink is ready for them this task sleeps: chunks are written from a callback, as
+        soon as their producer waits for something. Waking the task for each would take longer.
         """
         if not (self._chunks or self._has_begun):
             await sink.write(self.take())
@@ -151,7 +153,7 @@ class Buffer:
                     if self._error is not None:
                         raise self._error
                     return
-                self._sink = sink
+                self._sink = sink if sink.writes_now else None
                 try:
                     await self._chunk_or_end()
                 finally:
@@ -241,7 +243,7 @@ class Buffer:
             self._wake = self._flush_soon
 
     def _wake_reader(self) -> None:
-        self._wake = None
+        self._wake = _refuse if self.is_closed else None
         reader, self._reader = self._reader, None
         if reader is not None and not reader.done():
             reader.set_result(None)
@@ -275,3 +277,7 @@ class Buffer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _refuse() -> None:
+    raise ClientDisconnected("the client has left")

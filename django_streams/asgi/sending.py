@@ -25,7 +25,9 @@ class Sending:
             await sending({"type": "http.response.body", ...})
 
     Raises `BrokenOff` from the block if the client has taken nothing for `seconds` (None: any
-    time), or when `cut()` is called; `is_stalled` says whether something was being sent then.
+    time), or when `cut()` is called; `is_stalled` says whether something was being sent then. And
+    if the server raises an `OSError`, which says that the client has left (ASGI's HTTP 2.4); most
+    servers say so only to an application that receives.
 
     What the client takes of one message uvicorn lets us see. Elsewhere it has the seconds for each
     64 KiB of it: a slow client is no stalled one.
@@ -84,9 +86,16 @@ class Sending:
         await self({"type": "http.response.body", "body": chunk, "more_body": True})
 
     @property
+    def writes_now(self) -> bool:
+        """Whether the server lets us see what it holds for the client: uvicorn does."""
+        return self._transport is not None
+
+    @property
     def is_ready(self) -> bool:
-        """Whether the server would take a piece without waiting. Only uvicorn lets us see that."""
-        return self._transport is not None and not self._transport.get_write_buffer_size()
+        """Whether the server holds nothing: it would take a piece without waiting."""
+        if self._transport is None or self._unfinished is not None:
+            return False
+        return not self._transport.get_write_buffer_size()
 
     def write_now(self, chunk: bytes) -> None:
         """Sends a piece of the body if the server `is_ready`, in no task.
