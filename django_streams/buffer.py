@@ -8,7 +8,6 @@ back. A buffer belongs to one event loop and is not safe to touch from another t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Protocol
 
 from .exceptions import BrokenOff, ClientDisconnected
@@ -35,7 +34,7 @@ class Sink(Protocol):
         """Whether `write_now()` may be called at this moment."""
 
     def write_now(self, chunk: bytes) -> None:
-        """Writes a chunk without waiting, outside any task."""
+        """Writes a chunk without waiting, in whatever task is running, or in none."""
 
 
 class Buffer:
@@ -59,7 +58,7 @@ class Buffer:
         "_reader",
         "_sink",
         "_timer",
-        "_wake",
+        "_will_flush",
         "_writers",
         "capacity",
         "is_closed",
@@ -83,7 +82,7 @@ class Buffer:
         self._error: BaseException | None = None
         self._reader: asyncio.Future[None] | None = None
         self._sink: Sink | None = None
-        self._wake: Callable[[], None] | None = None  # Called before the next chunk.
+        self._will_flush = False
         self._writers: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
         self._idle_since = self._due = 0.0
@@ -91,16 +90,45 @@ class Buffer:
 
     # The producer's side.
 
-    def append(self, chunk: bytes) -> int:
-        """Adds a chunk that is ready. Does not wait: a producer awaits `drained()` when `is_full`.
+    def add(self, chunk: bytes) -> int:
+        """Adds a chunk that is ready; returns the bytes that are there.
 
-        Raises `ClientDisconnected` once the buffer is closed.
+        Does not wait: a producer awaits `drained()` when `is_full`. And tells nobody: it calls
+        `flush()` before it waits for anything. Raises `ClientDisconnected` once this is closed.
         """
-        if self._wake is not None:
-            self._wake()
+        if self.is_closed:
+            raise ClientDisconnected("the client has left")
         self._chunks.append(chunk)
         self.size = size = self.size + len(chunk)
         return size
+
+    def append(self, chunk: bytes) -> int:
+        """Adds a chunk that is ready, and flushes soon."""
+        size = self.add(chunk)
+        if self._sink is None:
+            self._wake_reader()
+        elif not self._will_flush:
+            self._will_flush = True
+            self._loop.call_soon(self._flush_now)
+        return size
+
+    def flush(self) -> None:
+        """Writes what is there if the sink is ready for it; else wakes whoever reads."""
+        reader, sink = self._reader, self._sink
+        if reader is None or not self._chunks:
+            return
+        if sink is None or reader.done():
+            self._wake_reader()
+            return
+        try:
+            while self._chunks and sink.is_ready:
+                sink.write_now(self.take())
+        except Exception as error:  # noqa: BLE001 - Raised where the reader waits.
+            self._reader = None
+            reader.set_exception(error)
+        else:
+            if self._chunks:
+                self._wake_reader()
 
     @property
     def is_full(self) -> bool:
@@ -142,8 +170,8 @@ class Buffer:
     async def pour(self, sink: Sink) -> None:
         """Writes each object that iteration would yield, with fewer layers.
 
-        While the sink is ready for them this task sleeps: chunks are written from a callback, as
-        soon as their producer waits for something. Waking the task for each would take longer.
+        While the sink is ready for them this task sleeps: chunks are written by `flush()`, as soon
+        as their producer waits for something. Waking the task for each would take longer.
         """
         if not (self._chunks or self._has_begun):
             await sink.write(self.take())
@@ -218,32 +246,14 @@ class Buffer:
         """Returns what is done when there is something to take, which the sink was not ready for,
         or nothing will be any more.
         """
-        self._wake = self._wake_reader if self._sink is None else self._flush_soon
         self._reader = reader = self._loop.create_future()
         return reader
 
-    def _flush_soon(self) -> None:
-        self._wake = None
-        self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        """Writes what is there, as long as the sink is ready; else the reader's task has to."""
-        reader, sink = self._reader, self._sink
-        if reader is None or reader.done() or sink is None:
-            return
-        try:
-            while self._chunks:
-                if not sink.is_ready:
-                    self._wake_reader()
-                    return
-                sink.write_now(self.take())
-        except Exception as error:  # noqa: BLE001 - Raised where the reader waits.
-            reader.set_exception(error)
-        else:
-            self._wake = self._flush_soon
+    def _flush_now(self) -> None:
+        self._will_flush = False
+        self.flush()
 
     def _wake_reader(self) -> None:
-        self._wake = _refuse if self.is_closed else None
         reader, self._reader = self._reader, None
         if reader is not None and not reader.done():
             reader.set_result(None)
@@ -277,7 +287,3 @@ class Buffer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _refuse() -> None:
-    raise ClientDisconnected("the client has left")

@@ -201,6 +201,35 @@ async def test_a_sink_that_is_ready_gets_what_is_there_as_one_without_waking_the
     assert sink.written[2:] == [("task", b"d")]
 
 
+async def test_what_is_added_is_there_for_a_producer_to_flush(sink):
+    buffer = await begun()
+    task = await pouring(buffer, sink)
+    buffer.add(b"a")
+    assert buffer.add(b"b") == 2
+    await turns()
+    assert sink.written == []
+    buffer.flush()
+    assert sink.written == [("callback", b"ab")]
+    buffer.flush()
+    assert len(sink.written) == 1
+    buffer.finish()
+    await task
+
+
+async def test_flushing_wakes_whoever_reads_without_a_sink():
+    buffer = await begun()
+    buffer.flush()
+    reading = asyncio.ensure_future(anext(buffer))
+    await turns()
+    buffer.flush()
+    await turns()
+    assert not reading.done()
+    buffer.add(b"a")
+    buffer.flush()
+    buffer.flush()
+    assert await reading == b"a"
+
+
 async def test_a_sink_that_is_not_ready_is_waited_for(sink):
     buffer = await begun(capacity=2)
     task = await pouring(buffer, sink)
@@ -330,8 +359,9 @@ async def test_a_closed_buffer_that_is_finished_refuses_as_before():
     buffer = await begun()
     buffer.close()
     buffer.finish()
-    with pytest.raises(ClientDisconnected):
-        buffer.append(b"a")
+    for add in (buffer.add, buffer.append):
+        with pytest.raises(ClientDisconnected):
+            add(b"a")
     assert buffer.size == 0
 
 

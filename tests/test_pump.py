@@ -72,6 +72,45 @@ async def failing(error, *items):
     raise error
 
 
+class Sink:
+    """Takes everything at once, and writes down in which task."""
+
+    writes_now = is_ready = True
+
+    def __init__(self):
+        self.written = []
+
+    async def write(self, chunk):
+        self.written.append((asyncio.current_task(), chunk))
+
+    def write_now(self, chunk):
+        self.written.append((asyncio.current_task(), chunk))
+
+
+async def test_what_is_ready_is_written_in_the_turn_in_which_its_source_begins_to_wait():
+    loop = asyncio.get_running_loop()
+    sink, asked, seen = Sink(), asyncio.Event(), []
+
+    async def source():
+        await asked.wait()
+        yield b"a"
+        yield b"b"
+        loop.call_soon(lambda: seen.append(len(sink.written)))
+        await asyncio.sleep(0)
+        yield b"c"
+
+    pump = await primed(source(), for_item=False)
+    pouring = asyncio.create_task(aiter(pump).pour(sink))
+    await asyncio.sleep(0)
+    asked.set()
+    await pouring
+    source_task, reader_task = (task for task, _ in (sink.written[1], sink.written[0]))
+    assert [chunk for _, chunk in sink.written] == [b"", b"ab", b"c"]
+    assert seen == [2]
+    assert reader_task is pouring
+    assert source_task is not pouring
+
+
 async def test_nothing_runs_before_the_start(witness):
     pump = pumped(witness.endless())
     await asyncio.sleep(0)

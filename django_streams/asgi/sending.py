@@ -98,22 +98,21 @@ class Sending:
         return not self._transport.get_write_buffer_size()
 
     def write_now(self, chunk: bytes) -> None:
-        """Sends a piece of the body if the server `is_ready`, in no task.
+        """Sends a piece of the body if the server `is_ready`, in whatever task is running.
 
         The `send` of a server may be called so. What other ASGI middleware makes of it may not:
-        timeouts, and the scopes of anyio, belong to a task.
+        should it wait, then within a timeout or a scope of anyio, which belong to one task.
         """
-        sending = self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-        steps = sending.__await__()
+        sending: Any = self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         try:
-            waits_for = next(steps)
+            waits_for = sending.send(None)
         except StopIteration:
             return
         except OSError as error:
             raise BrokenOff("the client has left") from error
         self._since = self._loop.time()
         self._left = len(chunk)
-        self._unfinished = _continued(steps, waits_for)
+        self._unfinished = _continued(sending, waits_for)
 
     def cut(self) -> None:
         """Stops sending, and waiting for the client."""
@@ -141,10 +140,10 @@ class Sending:
 
 
 @types.coroutine
-def _continued(steps: Generator[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, None]:
-    """Awaits the rest of what was begun elsewhere, and waits for something."""
+def _continued(coroutine: Any, waits_for: Any) -> Generator[Any, Any, None]:
+    """Awaits the rest of a coroutine that was begun elsewhere, and waits for something."""
     yield waits_for
-    yield from steps
+    yield from coroutine
 
 
 def _transport(send: Send, layers: int = 1) -> asyncio.WriteTransport | None:
