@@ -111,6 +111,47 @@ async def test_what_is_ready_is_written_in_the_turn_in_which_its_source_begins_t
     assert source_task is not pouring
 
 
+async def test_what_came_before_a_failure_does_not_wait_for_the_sources_end_nor_for_its_record():
+    sink, asked, written = Sink(), asyncio.Event(), {}
+
+    async def source():
+        try:
+            await asked.wait()
+            yield b"a"
+            yield "no bytes"
+        finally:
+            await asyncio.sleep(0)
+            written["in the source's end"] = sink.written[-1][1]
+
+    async def other():
+        await asked.wait()
+        yield b"b"
+        raise LookupError
+
+    async def record(error):
+        await asyncio.sleep(0)
+        written[f"for the record of {type(error).__name__}"] = sink.written[-1][1]
+        return b"!"
+
+    def encode(item):
+        if not isinstance(item, bytes):
+            raise ValueError(item)
+        return item
+
+    for each in (source(), other()):
+        pump = await primed(each, for_item=False, encode=encode, record=record, breaks_off=False)
+        pouring = asyncio.create_task(aiter(pump).pour(sink))
+        await asyncio.sleep(0)
+        asked.set()
+        await pouring
+        asked.clear()
+    assert written == {
+        "in the source's end": b"a",
+        "for the record of ValueError": b"a",
+        "for the record of LookupError": b"b",
+    }
+
+
 async def test_nothing_runs_before_the_start(witness):
     pump = pumped(witness.endless())
     await asyncio.sleep(0)

@@ -227,8 +227,7 @@ class Pump:
         try:
             feed = self._feed = await self._open_source(self._options.encode)
             opened.set_result(None)
-            async with aclosing(feed):
-                await flushing(self._fill(buffer, feed), buffer.flush)
+            await flushing(self._drive(buffer, feed), buffer.flush)
             if self._options.tail and not self._is_ending:
                 buffer.append(self._options.tail)
             ending = None
@@ -245,6 +244,10 @@ class Pump:
             if not opened.done():
                 opened.set_result(None)
             buffer.finish(None if self._is_ending else ending)  # `end()` has told the reader.
+
+    async def _drive(self, buffer: Buffer, feed: Feed | Push) -> None:
+        async with aclosing(feed):
+            await self._fill(buffer, feed)
 
     async def _fill(self, buffer: Buffer, feed: Feed | Push) -> None:
         if isinstance(feed, Push):
@@ -350,6 +353,7 @@ class Pump:
         if not (self._is_committed or buffer.size or self._is_closing):
             self._is_first_failure = True  # `primed()` raises it.
             return None
+        buffer.flush()
         try:
             record = await self._options.record(error)
             if record and not buffer.is_closed:
