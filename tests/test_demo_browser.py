@@ -379,7 +379,7 @@ def test_an_export_counts_all_rows(page, expect, name):
 def test_an_export_counts_up_until_stop_stops_it_on_the_server_too(page, expect):
     page.goto("/export/")
     expect(page.locator("#exports")).to_have_text("0")
-    slow_down(page, bytes_per_second=2_000_000)
+    slow_down(page, bytes_per_second=1_000_000)
     page.get_by_role("button", name="Export into this page").click()
     wait_for_count(page, 0)
     seen = count(page)
