@@ -112,7 +112,7 @@ async def test_a_thousand_silent_streams_take_no_processor_time(server, name):
         await beats(clock, 1)
         load = Load(server)
         await beats(clock, 3)
-        assert load.share() < 20 * request  # The server looks ten times a second at its clock.
+        assert load.share() < 12 * request  # The server looks ten times a second at its clock.
     eventually(lambda: closed(server, name) == IDLE_STREAMS, "all streams are closed")
 
 
@@ -122,7 +122,7 @@ async def test_a_thousand_idle_streams_take_time_for_heartbeats_alone(server, na
         await beats(streams, 1)
         load = Load(server)
         await beats(streams, 3)
-        assert load.share() < IDLE_STREAMS * request / 8  # A heartbeat is a wake-up and a write.
+        assert load.share() < IDLE_STREAMS * request / 12  # A heartbeat is a wake-up and a write.
     eventually(lambda: closed(server, name) == IDLE_STREAMS, "all streams are closed")
 
 
