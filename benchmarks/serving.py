@@ -81,7 +81,7 @@ def _free_port():
         return probe.getsockname()[1]
 
 
-def _wait_for(port, process, seconds=20):
+def _wait_for(port, process, seconds=60):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         try:

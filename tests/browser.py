@@ -15,6 +15,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from .servers import PATIENCE
+
 CHROMIUM = "/usr/bin/chromium"
 
 ARGUMENTS = [
@@ -27,12 +29,13 @@ ARGUMENTS = [
 def chromium():
     """Gives a browser; skips the test if there is none, and says how to get one."""
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         pytest.skip("playwright is not installed; get it by: pip install playwright")
     path = CHROMIUM if os.path.exists(CHROMIUM) else shutil.which("chromium")
     if path is None:
         pytest.skip("there is no Chromium; install Debian's: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE * 1000)  # Or five seconds, which a busy machine may miss.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:
@@ -48,6 +51,7 @@ def new_page(browser, base_url, *, tolerated="\0", **options):
     A resource that does not load is one too. `options` are those of a browser context.
     """
     context = browser.new_context(base_url=base_url, **options)
+    context.set_default_timeout(PATIENCE * 1000)
     page = context.new_page()
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -4,6 +4,15 @@ import os
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Hypothesis measures each example, which tells more of the machine than of what is tested. In CI it
+# does not by itself.
+if not os.environ.get("CI"):
+    settings.register_profile(
+        "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("unhurried")
 
 NEEDY = {"browser", "server", "service"}
 """Markers of tests that need something of the machine: CI has it, or CI has failed."""

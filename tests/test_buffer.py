@@ -1,7 +1,6 @@
 """`buffer`: what is ready leaves in one piece, bounds hold, and an idle reader gets a heartbeat."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -468,26 +467,21 @@ async def test_what_is_closed_when_all_of_it_was_taken_is_whole():
 
 
 async def test_streams_that_were_held_up_together_do_not_beat_together_from_then_on():
-    loop = asyncio.get_running_loop()
-    buffers = [Buffer() for _ in range(2)]
-    for buffer in buffers:
-        buffer.begin(b"", beat=b":", idle_seconds=0.2)
-        buffer.take()
-        await asyncio.sleep(0.05)
-    readers = [asyncio.ensure_future(beats(buffer)) for buffer in buffers]
-    await asyncio.sleep(0.05)
-    time.sleep(0.2)  # The loop stands still, until both are due.
-    first, second = [await reader for reader in readers]
-    assert second[0] - first[0] < 0.04  # Seen to together.
-    assert second[1] - first[1] > 0.04
-    assert loop.time() - second[1] < 5
+    clock, times, readers = Clock(asyncio.get_running_loop()), ([], []), []
+    for noted in times:
+        buffer = Buffer()
+        buffer._loop = clock
+        buffer.begin(b"", beat=b":", idle_seconds=10)
+        readers.append(asyncio.ensure_future(note_beats(buffer, clock, noted)))
+        await turns()
+        clock.now += 3
+    for now in (118, 120, 123):  # At first the loop stands still, until both are due.
+        clock.pass_to(now)
+        await turns()
+    assert times == ([118, 120], [118, 123])
 
 
-async def beats(buffer):
-    times = []
-    for _ in range(2):
-        while not await anext(buffer):
-            continue
-        times.append(asyncio.get_running_loop().time())
-    buffer.close()
-    return times
+async def note_beats(buffer, clock, times):
+    assert await anext(buffer) == b""
+    while await anext(buffer) == b":":
+        times.append(clock.now)

@@ -115,7 +115,7 @@ def test_runserver_serves_pages_and_streams_and_ends(fresh):
         assert (demo.media / "uploads" / "a.txt").read_bytes() == b"abc"
         with demo.events("/clock/ticks/"):  # An open stream keeps it from nothing.
             demo.process.terminate()
-            demo.process.wait(5)
+            demo.process.wait(PATIENCE)
     assert "Starting ASGI/Daphne" in fresh.log.read_text()
     assert "Traceback" not in fresh.log.read_text()
 
@@ -472,12 +472,12 @@ def test_an_export_in_an_unknown_format_is_refused(demo):
 def test_an_export_is_counted_until_its_reader_has_left(demo):
     with demo.events("/export/vitals/") as vitals:
         numbers = (json.loads(event.data)["exports"] for event in vitals)
-        assert next(numbers) == 0
+        assert 0 in itertools.islice(numbers, 100)  # An earlier reader may be about to leave.
         with demo.open("/export/stream/?format=jsonl") as response:
             chunks = response.iter_raw()
             assert next(chunks)
-            assert 1 in itertools.islice(numbers, 20)
-        assert 0 in itertools.islice(numbers, 20)
+            assert 1 in itertools.islice(numbers, 100)
+        assert 0 in itertools.islice(numbers, 100)
 
 
 @server

@@ -552,7 +552,7 @@ def test_what_is_uploaded_is_listed_and_downloaded(page, add, expect, name):
 def test_an_upload_progresses_beside_the_list_wherever_it_comes_from(page, demo, add, expect):
     demo.upload("first.txt", b"abc")
     arriving = page.locator("#arriving").get_by_role("listitem")
-    with slowed_down(page, 1_000_000), announced(demo, "elsewhere.bin", 8 * 2**20) as connection:
+    with slowed_down(page, 400_000), announced(demo, "elsewhere.bin", 8 * 2**20) as connection:
         add("here.bin", bytes(6_000_000))
         connection.send(bytes(2 * 2**20))
         elsewhere = arriving.filter(has_text="elsewhere.bin")

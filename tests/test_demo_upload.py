@@ -104,7 +104,7 @@ def wait_for_progress(page, name, more_than=0.0):
 
 def test_files_that_are_dropped_progress_and_their_digests_match(page, demo, expect):
     network = Network(page)
-    network.slow_down(1_000_000)
+    network.slow_down(400_000)
     sizes = {"one.bin": 5_000_000, "two.bin": 6_000_001}
     page.evaluate(DROP, list(sizes.items()))
     for name in sizes:
@@ -150,7 +150,7 @@ def test_files_that_are_chosen_are_uploaded_at_once(page, demo, expect, tmp_path
 
 
 def test_cancelling_leaves_nothing_behind(page, demo, expect):
-    Network(page).slow_down(20_000_000)
+    Network(page).slow_down(8_000_000)
     page.evaluate(DROP, [["film.mkv", 200 * 2**20]])
     wait_for_progress(page, "film.mkv")
     expect(page.locator("#parts")).to_have_text("1")
@@ -170,7 +170,7 @@ def test_cancelling_leaves_nothing_behind(page, demo, expect):
 def test_leaving_the_page_cancels(page, demo, browser, expect):
     with new_page(browser, str(demo.base_url)) as other:
         other.goto("/upload/")
-        Network(other).slow_down(20_000_000)
+        Network(other).slow_down(8_000_000)
         other.evaluate(DROP, [["film.mkv", 200 * 2**20]])
         expect(page.locator("#parts")).to_have_text("1")
     expect(page.locator("#arriving")).to_have_text("0")
@@ -180,7 +180,7 @@ def test_leaving_the_page_cancels(page, demo, browser, expect):
 
 def test_three_are_sent_at_a_time_and_one_that_waits_can_be_cancelled(page, demo, expect):
     network = Network(page)
-    network.slow_down(1_000_000)
+    network.slow_down(400_000)
     page.evaluate(DROP, [[f"{n}.bin", 4_000_000] for n in range(5)])
     for n in range(3):
         wait_for_progress(page, f"{n}.bin")

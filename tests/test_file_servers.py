@@ -6,7 +6,6 @@ import random
 import re
 import shutil
 import socket
-import statistics
 import subprocess
 import time
 from contextlib import ExitStack
@@ -206,9 +205,9 @@ def test_the_first_byte_of_500_mb_comes_as_soon_as_that_of_a_small_file(server, 
                 assert download.response.read(1)
                 times[file].append(time.monotonic() - began)
             eventually(lambda: not handles(server), "nothing else goes on")
-    small, huge = (statistics.median(times[file]) for file in ("small.txt", "huge.bin"))
-    # Reading all of it takes longer than that, even on a fast machine.
-    assert huge < small + 0.1
+    # What else the machine does only makes it later. Reading all of it takes longer than that,
+    # even on a fast machine.
+    assert min(times["huge.bin"]) < min(times["small.txt"]) + 0.1
 
 
 # Clients that read slowly, or leave.

@@ -331,7 +331,8 @@ async def test_an_async_to_item_that_a_thread_waits_for_is_cancelled():
     assert ended == [True]
 
 
-async def test_a_failure_of_a_plain_generator_that_nobody_came_to_see_is_reported():
+async def test_a_failure_of_a_plain_generator_that_nobody_came_to_see_is_reported(monkeypatch):
+    monkeypatch.setattr(sources, "TURN_SECONDS", 60)  # The source goes on after its first item.
     reported = []
 
     async def report(error):
@@ -347,13 +348,9 @@ async def test_a_failure_of_a_plain_generator_that_nobody_came_to_see_is_reporte
     async with ThreadSensitiveContext():
         pump = started(source, report=report, capacity=1)
         await pump.primed(5, for_item=True)
-        await asyncio.to_thread(failed.wait, 5)
-        while not pump._task.done() and not reported:
-            await asyncio.sleep(0)
-            if pump._buffer.is_full:
-                break
-        for _ in range(50):
-            await asyncio.sleep(0.001)  # The batch ends without anybody asking for its result.
+        assert await asyncio.to_thread(failed.wait, 5)
+        await asyncio.wait([pump._feed._batch])
+        assert not reported  # The buffer is full: nobody has asked for more.
         assert await pump.aclose()
     assert [type(error) for error in reported] == [LookupError]
 

@@ -171,7 +171,7 @@ async def test_the_bytes_are_there_too():
 
 
 async def test_waiting_has_an_end():
-    async with StreamClient(timeout=0.5).stream("GET", "/waiting/") as stream:
+    async with StreamClient(timeout=2).stream("GET", "/waiting/") as stream:
         with pytest.raises(TimeoutError):
             await stream.event()
 

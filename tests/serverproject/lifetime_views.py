@@ -13,7 +13,9 @@ from . import journal
 from .journal import recorded
 from .views import LINE, PACE, Named, PlainPaced
 
-SEND_TIMEOUT = 0.5
+SEND_TIMEOUT = 1
+"""Longer than a busy machine keeps a client that reads from reading."""
+
 REVALIDATE = 0.5
 
 
