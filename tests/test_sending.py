@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import ssl
+from asyncio.sslproto import SSLProtocol
 
 import pytest
 import uvloop
@@ -33,6 +35,10 @@ class Uvicorn(Server):
         self.transport = self
         self.held = 0
         self.is_aborted = False
+        self.has_lost_connection = False
+
+    def is_closing(self):
+        return self.has_lost_connection
 
     def get_write_buffer_size(self):
         return self.held
@@ -154,6 +160,37 @@ async def test_only_a_server_that_shows_what_it_holds_is_ready_and_only_if_that_
         assert sending.is_ready
         server.held = 1
         assert not sending.is_ready
+
+
+async def test_a_server_that_has_lost_the_connection_is_not_ready():
+    server = Uvicorn()
+    async with Sending(server.send, None) as sending:
+        server.has_lost_connection = True
+        assert not sending.is_ready
+
+
+@pytest.fixture
+async def lost_tls():
+    """asyncio's transport of a TLS connection that is lost, which uvicorn closes once more."""
+    loop = asyncio.get_running_loop()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    protocol = SSLProtocol(loop, asyncio.Protocol(), context, None, server_side=True)
+    transport = protocol._get_app_transport()
+    transport.close()
+    transport.close()
+    return transport
+
+
+async def test_a_lost_tls_connection_holds_nothing_and_takes_nothing(lost_tls, monkeypatch):
+    failures = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
+    monkeypatch.setattr("django_streams.asgi.sending.CUT_SECONDS", SECONDS)
+    send = Cycle(lost_tls).send
+    async with Sending(send, SECONDS) as sending:
+        abort_later(send)
+        assert not sending.is_ready
+        await asyncio.sleep(3 * SECONDS)
+    assert failures == []
 
 
 async def test_what_a_wrapper_of_the_servers_send_does_is_left_to_a_task():

@@ -93,9 +93,10 @@ class Sending:
     @property
     def is_ready(self) -> bool:
         """Whether the server holds nothing: it would take a piece without waiting."""
-        if self._transport is None or self._unfinished is not None:
+        transport = self._transport
+        if transport is None or self._unfinished is not None or transport.is_closing():
             return False
-        return not self._transport.get_write_buffer_size()
+        return not transport.get_write_buffer_size()
 
     def write_now(self, chunk: bytes) -> None:
         """Sends a piece of the body if the server `is_ready`, in whatever task is running.
@@ -125,7 +126,7 @@ class Sending:
 
     def _look(self, seconds: float) -> None:
         now = self._loop.time()
-        left = None if self._transport is None else self._transport.get_write_buffer_size()
+        left = None if self._transport is None else _unsent(self._transport)
         if left is not None and left < self._left and self._since is not None:
             self._left, self._since = left, now
         since = now if self._since is None else self._since
@@ -186,5 +187,13 @@ def abort_later(send: Send) -> None:
 
 
 def _abort_unsent(transport: asyncio.WriteTransport) -> None:
-    if transport.get_write_buffer_size():
+    if _unsent(transport):
         transport.abort()
+
+
+def _unsent(transport: asyncio.WriteTransport) -> int:
+    """Returns how many bytes wait in a transport."""
+    try:
+        return transport.get_write_buffer_size()
+    except AttributeError:
+        return 0  # asyncio's of TLS forgets what it could ask when it is closed a second time.
