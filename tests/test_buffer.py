@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from django_streams import BrokenOff, ClientDisconnected
 from django_streams.buffer import Buffer
@@ -485,3 +487,120 @@ async def note_beats(buffer, clock, times):
     assert await anext(buffer) == b""
     while await anext(buffer) == b":":
         times.append(clock.now)
+
+
+# Poured in any order of what the producer, the client, the clock and the end do.
+
+CHUNKS = st.text("ab", min_size=1, max_size=3).map(str.encode)
+EVENTS = ["turn", "turn", "beat", "stall", "go on", "hold", "let go", "fill"]
+STORIES = st.lists(CHUNKS | st.tuples(CHUNKS) | st.sampled_from(EVENTS), max_size=40)
+"""Chunks are appended; those in a tuple are added, and flushed before the next turn."""
+
+
+class Client(Sink):
+    """Takes what it is sent by one at a time, and holds some of it back."""
+
+    is_written_to = False
+    fills = False
+    """Whether what is written next is held."""
+
+    async def write(self, chunk):
+        assert not self.is_written_to
+        self.is_written_to = True
+        try:
+            await super().write(chunk)
+        finally:
+            self.is_written_to = False
+
+    def write_now(self, chunk):
+        assert chunk
+        assert not self.is_written_to
+        super().write_now(chunk)
+        self.is_ready = not self.fills
+
+    async def experience(self, event):
+        if event in ("stall", "go on"):
+            (self.may_write.set if event == "go on" else self.may_write.clear)()
+        elif event in ("hold", "let go"):
+            self.fills, self.is_ready = False, event == "let go"
+        elif event == "fill":
+            self.fills = True
+        else:
+            await asyncio.sleep(0)
+
+
+def whole(chunks):
+    return b"".join(chunks).replace(b":", b"")
+
+
+async def poured(events, ending, *, joins):
+    """Returns what was appended, what has been written of it, and the task that has poured it."""
+    client = Client()
+    buffer = Buffer(joins=joins)
+    clock = buffer._loop = Clock(buffer._loop)
+    buffer.begin(b"", beat=b":", idle_seconds=10)
+    task = asyncio.create_task(buffer.pour(client))
+    appended, is_added = [], False
+    for event in events:
+        if event == "beat":
+            clock.pass_to(clock.now + 10)
+        elif isinstance(event, bytes):
+            appended.append(event)
+            assert buffer.append(event) == buffer.size
+        elif isinstance(event, tuple):
+            appended += event
+            assert buffer.add(*event) == buffer.size
+            is_added = True
+        else:
+            if event == "turn" and is_added:
+                buffer.flush()
+                is_added = False
+            await client.experience(event)
+        assert buffer.size == len(b"".join(buffer._chunks))
+    if ending is None:
+        client.may_write.set()
+        buffer.flush()
+        await turns(len(events) + 10)
+        written = [chunk for _, chunk in client.written]
+        assert buffer.taken == len(b"".join(written))
+        assert buffer.size == 0
+        assert not task.done()
+        task.cancel()
+    else:
+        ending(buffer, task)
+        client.may_write.set()
+        begun = buffer.taken
+        await asyncio.wait([task])
+        await turns()
+        written = [chunk for _, chunk in client.written]
+        assert buffer.taken == begun or ending is finish
+    return appended, written, task
+
+
+def finish(buffer, task):
+    buffer.finish()
+
+
+def close(buffer, task):
+    buffer.close()
+
+
+def cancel(buffer, task):
+    task.cancel()
+
+
+@settings(max_examples=300, deadline=None)
+@given(STORIES, st.booleans())
+def test_whatever_happens_all_chunks_are_poured_in_order_and_none_is_forgotten(events, joins):
+    for ending in (None, finish):
+        appended, written, _ = asyncio.run(poured(events, ending, joins=joins))
+        assert whole(written) == whole(appended)
+        assert joins or [chunk for chunk in written if chunk != b":"] == appended
+
+
+@settings(deadline=None)
+@given(STORIES, st.booleans(), st.sampled_from([close, cancel]))
+def test_whatever_happens_nothing_more_is_poured_after_the_end(events, joins, ending):
+    appended, written, task = asyncio.run(poured(events, ending, joins=joins))
+    assert whole(appended).startswith(whole(written))
+    assert task.cancelled() or isinstance(task.exception(), BrokenOff)
