@@ -138,6 +138,17 @@ async def test_what_is_sent_while_the_server_stops_leaves_no_timer():
     assert all(timer.cancelled() for timer in timers)
 
 
+async def test_a_connection_that_is_lost_without_a_word_is_noticed():
+    server = Uvicorn()
+    server.may_send.set()
+    with pytest.raises(BrokenOff):
+        async with asyncio.timeout(PATIENCE), Sending(server.send, SECONDS) as sending:
+            await sending(body(1))
+            server.has_lost_connection = True
+            await asyncio.Event().wait()
+    assert not sending.is_stalled
+
+
 async def test_other_errors_and_timeouts_are_left_alone():
     server = Server()
     with pytest.raises(LookupError):
@@ -186,10 +197,12 @@ async def test_a_lost_tls_connection_holds_nothing_and_takes_nothing(lost_tls, m
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
     monkeypatch.setattr("django_streams.asgi.sending.CUT_SECONDS", SECONDS)
     send = Cycle(lost_tls).send
-    async with Sending(send, SECONDS) as sending:
-        abort_later(send)
-        assert not sending.is_ready
-        await asyncio.sleep(3 * SECONDS)
+    with pytest.raises(BrokenOff):
+        async with asyncio.timeout(PATIENCE), Sending(send, SECONDS) as sending:
+            abort_later(send)
+            assert not sending.is_ready
+            await asyncio.Event().wait()
+    await asyncio.sleep(2 * SECONDS)
     assert failures == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,7 +31,8 @@ class Sending:
     servers say so only to an application that receives.
 
     What the client takes of one message uvicorn lets us see. Elsewhere it has the seconds for each
-    64 KiB of it: a slow client is no stalled one.
+    64 KiB of it: a slow client is no stalled one. The same look finds a connection that is lost:
+    uvicorn does not tell a response of it whose client has sent another request meanwhile.
 
     One timer, which sets itself anew when it fires: a message costs a look at the clock.
     """
@@ -125,8 +127,12 @@ class Sending:
         self._timers["shutdown"] = self._loop.call_later(conf.shutdown_grace, self.cut)
 
     def _look(self, seconds: float) -> None:
+        transport = self._transport
+        if transport is not None and transport.is_closing():
+            self.cut()
+            return
         now = self._loop.time()
-        left = None if self._transport is None else _unsent(self._transport)
+        left = None if transport is None else transport.get_write_buffer_size()
         if left is not None and left < self._left and self._since is not None:
             self._left, self._since = left, now
         since = now if self._since is None else self._since
@@ -187,13 +193,7 @@ def abort_later(send: Send) -> None:
 
 
 def _abort_unsent(transport: asyncio.WriteTransport) -> None:
-    if _unsent(transport):
-        transport.abort()
-
-
-def _unsent(transport: asyncio.WriteTransport) -> int:
-    """Returns how many bytes wait in a transport."""
-    try:
-        return transport.get_write_buffer_size()
-    except AttributeError:
-        return 0  # asyncio's of TLS forgets what it could ask when it is closed a second time.
+    # asyncio's of TLS forgets what it could ask when it is lost and closed once more.
+    with suppress(AttributeError):
+        if transport.get_write_buffer_size():
+            transport.abort()
