@@ -243,8 +243,9 @@ class Buffer:
     # Waking and the heartbeat.
 
     def _chunk_or_end(self) -> asyncio.Future[None]:
-        """Returns what is done when there is something to take, which the sink was not ready for,
-        or nothing will be any more.
+        """Returns a future that is done when there is a chunk to take, or will be none any more.
+
+        A chunk that the sink is ready for is not to be taken: it is written meanwhile.
         """
         self._reader = reader = self._loop.create_future()
         return reader
