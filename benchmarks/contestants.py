@@ -7,13 +7,13 @@
     raw           an ASGI application that joins 64 KiB a send: what the machine can do
     raw_single    an ASGI application that sends each event by itself
 
-Each answers /ready/ (events that are there at once), /awaited/ (one real await per event) and
-/first/ (a single event, then nothing); ours and django /jsonl/ and /msgpack/ (dicts) and /csv/
-(rows) too. To /count/ of ours, django and raw a body can be sent, and to /save/ of the first two a
-form with a file; `receivers` has their views. At /files/ the three send the files that somebody
-has put into a folder; `senders` has the views. `ours_sliced` is ours with STREAMS["PATHSEND"] off.
-ours, django and raw answer /idle/, an event stream without events, and the first two /ordinary/, a
-plain view; ours beats.
+Each answers /ready/ (events that are there at once), /awaited/ (one real await per event), /first/
+(a single event, then nothing) and /alone/ (now and then an event that tells when it was made);
+ours and django /jsonl/ and /msgpack/ (dicts) and /csv/ (rows) too. To /count/ of ours, django and
+raw a body can be sent, and to /save/ of the first two a form with a file; `receivers` has their
+views. At /files/ the three send the files that somebody has put into a folder; `senders` has the
+views. `ours_sliced` is ours with STREAMS["PATHSEND"] off. ours, django and raw answer /idle/, an
+event stream without events, and the first two /ordinary/, a plain view; ours beats.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ import gc
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import msgspec
@@ -31,7 +32,7 @@ from django.http import HttpResponse
 SAVED = "saved"  # A folder in the server's TMPDIR, as is that of the files to be sent.
 FILES = Path(tempfile.gettempdir(), "files")
 SLICE_BYTES = 2**20
-EVENTS, DICTS, ROWS = 200_000, 100_000, 1_000_000
+EVENTS, DICTS, ROWS, ALONE = 200_000, 100_000, 1_000_000, 100
 HEARTBEAT = 15
 encode = msgspec.json.Encoder().encode
 
@@ -68,6 +69,12 @@ async def first():
     await asyncio.sleep(3600)
 
 
+async def alone():
+    for _ in range(ALONE):
+        await asyncio.sleep(0.002)
+        yield {"made_at": time.monotonic_ns()}
+
+
 async def idle():
     await asyncio.sleep(3600)
     yield
@@ -82,7 +89,7 @@ def rows():
     return ((n, "EURUSD", "1.0842", "1.0844", 1763690000 + n) for n in range(ROWS))
 
 
-SOURCES = {"/ready/": ready, "/awaited/": awaited, "/first/": first}
+SOURCES = {"/ready/": ready, "/awaited/": awaited, "/first/": first, "/alone/": alone}
 
 
 # Django, with this package and without it.

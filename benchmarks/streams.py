@@ -1,10 +1,11 @@
-"""Streams of items, asked one connection at a time: their rate, and their first byte."""
+"""Streams of items, asked one connection at a time: their rate, and how soon one comes."""
 
 import http.client
+import json
 import statistics
 import time
 
-from .contestants import DICTS, EVENTS, ROWS
+from .contestants import ALONE, DICTS, EVENTS, ROWS
 from .races import Race, met, report_medians, report_race
 from .serving import all_served
 
@@ -37,7 +38,14 @@ def run_events(rounds):
     with all_served(EVENT_RACES[0]) as servers:
         for race in EVENT_RACES:
             _run(race, servers, rounds)
-        _report_first([_first_bytes(servers) for _ in range(20 * rounds)])
+        _report_delays(
+            f"from an event that is alone to its client, {ALONE} events a round",
+            [_delays(servers) for _ in range(rounds + 1)][1:],
+        )
+        _report_delays(
+            "from a request to the first byte of an event that is alone",
+            [_first_bytes(servers) for _ in range(20 * rounds)],
+        )
 
 
 def run_formats(rounds):
@@ -97,8 +105,28 @@ def _first_byte(port, url):
     return seconds
 
 
-def _report_first(rows):
-    print(f"\nfirst byte of an event that is alone, median of {len(rows)} requests")
+def _delays(servers):
+    """Returns the median of the seconds that events took to their client, per contestant."""
+    return {name: _delay(servers[name].port, "/alone/") for name in DJANGO}
+
+
+def _delay(port, url):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", url)
+    response = connection.getresponse()
+    seconds = []
+    while chunk := response.read1():
+        if event := chunk.removeprefix(b"data: "):  # Ours sends an empty chunk with the headers.
+            made_at = json.loads(event)["made_at"]  # One clock for all processes.
+            seconds.append((time.monotonic_ns() - made_at) / 1e9)
+    connection.close()
+    if len(seconds) != ALONE:
+        raise RuntimeError(f"{url} on port {port} sent {len(seconds)} events alone, not {ALONE}")
+    return statistics.median(seconds)
+
+
+def _report_delays(what, rows):
+    print(f"\n{what}, median of {len(rows)}")
     report_medians([{name: row[name] * 1000 for name in row} for row in rows], "ms", digits=2)
     ratio = statistics.median(row["ours"] / row["django"] for row in rows)
     print(f"  {'ours / django':24} {ratio:6.2f}   {met(ratio <= 1)}: at most 1")

@@ -8,16 +8,33 @@ back. A buffer belongs to one event loop and is not safe to touch from another t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Protocol
 
 from .exceptions import BrokenOff, ClientDisconnected
 
-__all__ = ["CAPACITY", "Buffer"]
+__all__ = ["CAPACITY", "Buffer", "Sink"]
 
 CAPACITY = 64 * 1024
 """Bytes at which a producer waits for the client: large enough that a write costs nothing beside
 them, small enough that ten thousand stalled clients fit into memory."""
+
+
+class Sink(Protocol):
+    """What a buffer can be poured into."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Writes a chunk; waits for a client that is slow."""
+
+    @property
+    def writes_now(self) -> bool:
+        """Whether it is ever ready for `write_now()`."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `write_now()` may be called at this moment."""
+
+    def write_now(self, chunk: bytes) -> None:
+        """Writes a chunk without waiting, in whatever task is running, or in none."""
 
 
 class Buffer:
@@ -39,7 +56,9 @@ class Buffer:
         "_joins",
         "_loop",
         "_reader",
+        "_sink",
         "_timer",
+        "_will_flush",
         "_writers",
         "capacity",
         "is_closed",
@@ -62,6 +81,8 @@ class Buffer:
         self._chunks: list[bytes] = []
         self._error: BaseException | None = None
         self._reader: asyncio.Future[None] | None = None
+        self._sink: Sink | None = None
+        self._will_flush = False
         self._writers: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
         self._idle_since = self._due = 0.0
@@ -69,21 +90,45 @@ class Buffer:
 
     # The producer's side.
 
-    def append(self, chunk: bytes) -> int:
-        """Adds a chunk that is ready. Does not wait: a producer awaits `drained()` when `is_full`.
+    def add(self, chunk: bytes) -> int:
+        """Adds a chunk that is ready; returns the bytes that are there.
 
-        Raises `ClientDisconnected` once the buffer is closed.
+        Does not wait: a producer awaits `drained()` when `is_full`. And tells nobody: it calls
+        `flush()` before it waits for anything. Raises `ClientDisconnected` once this is closed.
         """
         if self.is_closed:
             raise ClientDisconnected("the client has left")
         self._chunks.append(chunk)
         self.size = size = self.size + len(chunk)
-        reader = self._reader
-        if reader is not None:
-            self._reader = None
-            if not reader.done():
-                reader.set_result(None)
         return size
+
+    def append(self, chunk: bytes) -> int:
+        """Adds a chunk that is ready, and flushes soon."""
+        size = self.add(chunk)
+        if self._sink is None:
+            self._wake_reader()
+        elif not self._will_flush:
+            self._will_flush = True
+            self._loop.call_soon(self._flush_now)
+        return size
+
+    def flush(self) -> None:
+        """Writes what is there if the sink is ready for it; else wakes whoever reads."""
+        reader, sink = self._reader, self._sink
+        if reader is None or not self._chunks:
+            return
+        if sink is None or reader.done():
+            self._wake_reader()
+            return
+        try:
+            while self._chunks and sink.is_ready:
+                sink.write_now(self.take())
+        except Exception as error:  # noqa: BLE001 - Raised where the reader waits.
+            self._reader = None
+            reader.set_exception(error)
+        else:
+            if self._chunks:
+                self._wake_reader()
 
     @property
     def is_full(self) -> bool:
@@ -119,30 +164,34 @@ class Buffer:
         while not chunks:
             if self.is_finished or self.is_closed:
                 raise self._error or StopAsyncIteration
-            self._reader = reader = self._loop.create_future()
-            await reader
+            await self._chunk_or_end()
         return self.take()
 
-    async def pour(self, write: Callable[[bytes], Awaitable[Any]]) -> None:
-        """Awaits `write` of each object that iteration would yield: the same with fewer layers."""
-        chunks = self._chunks
-        if not (chunks or self._has_begun):
-            await write(self.take())
+    async def pour(self, sink: Sink) -> None:
+        """Writes each object that iteration would yield, with fewer layers.
+
+        While the sink is ready for them this task sleeps: chunks are written by `flush()`, as soon
+        as their producer waits for something. Waking the task for each would take longer.
+        """
+        if not (self._chunks or self._has_begun):
+            await sink.write(self.take())
         while True:
-            while not chunks:
+            while not self._chunks:
                 if self.is_finished or self.is_closed:
                     if self._error is not None:
                         raise self._error
                     return
-                self._reader = reader = self._loop.create_future()
-                await reader
-            await write(self.take())
+                self._sink = sink if sink.writes_now else None
+                try:
+                    await self._chunk_or_end()
+                finally:
+                    self._sink = None
+            await sink.write(self.take())
 
     async def ready(self) -> None:
         """Waits until there is a chunk to take or the stream has ended. For one task at a time."""
         while not (self._chunks or self.is_finished or self.is_closed):
-            self._reader = reader = self._loop.create_future()
-            await reader
+            await self._chunk_or_end()
 
     def take(self) -> bytes:
         """Returns all that is there, b"" if nothing is, and lets the producer go on."""
@@ -193,6 +242,17 @@ class Buffer:
 
     # Waking and the heartbeat.
 
+    def _chunk_or_end(self) -> asyncio.Future[None]:
+        """Returns what is done when there is something to take, which the sink was not ready for,
+        or nothing will be any more.
+        """
+        self._reader = reader = self._loop.create_future()
+        return reader
+
+    def _flush_now(self) -> None:
+        self._will_flush = False
+        self.flush()
+
     def _wake_reader(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None and not reader.done():
@@ -214,7 +274,7 @@ class Buffer:
         planned, seconds = self._due, self._idle_seconds
         due = self._idle_since + seconds
         if due <= planned:
-            if self._reader is not None:
+            if self._reader is not None and not self._chunks:
                 self.append(self._beat)
             due = max(planned, self._loop.time() - seconds) + seconds
         self._set_timer(due)

@@ -53,12 +53,14 @@ class Told:
         self._end = END[source.removeprefix("plain-")]
 
     def item(self):
-        self._reader.body.clear()
-        self._reader.read_until(self._end)
-        return json.loads(self._reader.body.removeprefix(b"data: "))
+        body = self._reader.body
+        if not body:
+            self._reader.read_until(self._end)  # What was ready together has come as one.
+        item, _, rest = bytes(body).partition(self._end)
+        body[:] = rest
+        return json.loads(item.removeprefix(b"data: "))
 
     def rest(self):
-        self._reader.body.clear()
         return self._reader.read_all()
 
 

@@ -143,6 +143,230 @@ async def test_an_idle_reader_gets_a_beat_and_another():
     assert await anext(buffer) == b":\n\n"
 
 
+# Poured into a sink.
+
+
+class Sink:
+    """Keeps what is written, and how: by the reader's task, or from a callback."""
+
+    writes_now = True
+
+    def __init__(self):
+        self.is_ready = True
+        self.written = []
+        self.may_write = asyncio.Event()
+        self.may_write.set()
+
+    async def write(self, chunk):
+        await self.may_write.wait()
+        self.written.append(("task", chunk))
+
+    def write_now(self, chunk):
+        assert self.is_ready
+        self.written.append(("callback", chunk))
+
+
+@pytest.fixture
+async def sink():
+    return Sink()
+
+
+async def pouring(buffer, sink) -> asyncio.Task:
+    task = asyncio.create_task(buffer.pour(sink))
+    await turns()
+    return task
+
+
+async def test_the_first_chunk_that_is_poured_is_empty_only_if_nothing_is_ready(sink):
+    buffer = Buffer()
+    task = await pouring(buffer, sink)
+    assert sink.written == [("task", b"")]
+    buffer.finish()
+    await task
+
+
+async def test_a_sink_that_is_ready_gets_what_is_there_as_one_without_waking_the_task(sink):
+    buffer = await begun()
+    task = await pouring(buffer, sink)
+    for chunks in ((b"a",), (b"b", b"c")):
+        for chunk in chunks:
+            buffer.append(chunk)
+        await turns(2)
+    assert sink.written == [("callback", b"a"), ("callback", b"bc")]
+    assert (buffer.size, buffer.taken) == (0, 3)
+    buffer.append(b"d")
+    buffer.finish()
+    await task
+    assert sink.written[2:] == [("task", b"d")]
+
+
+async def test_what_is_added_is_there_for_a_producer_to_flush(sink):
+    buffer = await begun()
+    task = await pouring(buffer, sink)
+    buffer.add(b"a")
+    assert buffer.add(b"b") == 2
+    await turns()
+    assert sink.written == []
+    buffer.flush()
+    assert sink.written == [("callback", b"ab")]
+    buffer.flush()
+    assert len(sink.written) == 1
+    buffer.finish()
+    await task
+
+
+async def test_flushing_wakes_whoever_reads_without_a_sink():
+    buffer = await begun()
+    buffer.flush()
+    reading = asyncio.ensure_future(anext(buffer))
+    await turns()
+    buffer.flush()
+    await turns()
+    assert not reading.done()
+    buffer.add(b"a")
+    buffer.flush()
+    buffer.flush()
+    assert await reading == b"a"
+
+
+async def test_a_sink_that_is_not_ready_is_waited_for(sink):
+    buffer = await begun(capacity=2)
+    task = await pouring(buffer, sink)
+    sink.is_ready = False
+    sink.may_write.clear()
+    buffer.append(b"a")
+    await turns()
+    for chunk in (b"b", b"c"):
+        buffer.append(chunk)
+    waiting = asyncio.ensure_future(buffer.drained())
+    await turns()
+    assert sink.written == []
+    assert not waiting.done()
+    sink.is_ready = True
+    sink.may_write.set()
+    await turns()
+    assert sink.written == [("task", b"a"), ("task", b"bc")]
+    await waiting
+    buffer.append(b"d")
+    await turns()
+    assert sink.written[2:] == [("callback", b"d")]
+    buffer.finish()
+    await task
+
+
+async def test_a_sink_that_is_ready_for_one_chunk_gets_the_others_from_the_task(sink):
+    class Full(Sink):
+        def write_now(self, chunk):
+            super().write_now(chunk)
+            self.is_ready = False
+
+    sink = Full()
+    buffer = Buffer(joins=False)
+    task = await pouring(buffer, sink)
+    buffer.append(b"a")
+    buffer.append(b"b")
+    buffer.append(b"c")
+    buffer.finish()
+    await task
+    assert [chunk for _, chunk in sink.written] == [b"a", b"b", b"c"]
+
+
+async def test_a_sink_that_is_never_ready_has_the_task_woken_at_once(sink):
+    sink.writes_now = sink.is_ready = False
+    buffer = await begun()
+    task = await pouring(buffer, sink)
+    buffer.append(b"a")
+    await turns(1)
+    assert sink.written == [("task", b"a")]
+    buffer.finish()
+    await task
+
+
+async def test_what_is_not_to_be_joined_is_poured_one_by_one(sink):
+    buffer = Buffer(joins=False)
+    task = await pouring(buffer, sink)
+    for chunk in (b"a", b"b"):
+        buffer.append(chunk)
+    await turns()
+    assert sink.written == [("callback", b"a"), ("callback", b"b")]
+    buffer.finish()
+    await task
+
+
+@pytest.mark.parametrize("error", [None, BrokenOff("x")])
+async def test_pouring_ends_as_the_stream_does_when_all_is_written(sink, error):
+    buffer = await begun()
+    task = await pouring(buffer, sink)
+    buffer.append(b"a")
+    buffer.finish(error)
+    await asyncio.wait([task])
+    assert task.exception() is error
+    assert sink.written == [("task", b"a")]
+
+
+async def test_whoever_pours_a_buffer_that_is_closed_early_hears_of_it(sink):
+    buffer = await begun()
+    task = await pouring(buffer, sink)
+    buffer.append(b"a")
+    buffer.close()
+    with pytest.raises(BrokenOff):
+        await task
+    await turns()
+    assert sink.written == []
+
+
+async def test_what_a_callback_raises_is_raised_to_whoever_pours(sink):
+    class Broken(Sink):
+        def write_now(self, chunk):
+            raise BrokenOff("gone")
+
+    buffer = await begun()
+    task = await pouring(buffer, Broken())
+    buffer.append(b"a")
+    with pytest.raises(BrokenOff, match="gone"):
+        await task
+
+
+async def test_nothing_is_written_after_pouring_was_cancelled(sink):
+    buffer = await begun()
+    task = await pouring(buffer, sink)
+    buffer.append(b"a")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await turns()
+    buffer.append(b"b")
+    await turns()
+    assert sink.written == []
+    assert await anext(buffer) == b"ab"
+
+
+async def test_beats_are_poured_too_and_do_not_pile_up(sink):
+    buffer = await begun()
+    clock = buffer._loop = Clock(buffer._loop)
+    buffer.begin(b"", beat=b":", idle_seconds=10)
+    task = await pouring(buffer, sink)
+    clock.pass_to(110)
+    clock.pass_to(120)
+    await turns()
+    assert sink.written == [("callback", b":")]
+    buffer.finish()
+    await task
+
+
+async def test_a_closed_buffer_that_is_finished_refuses_as_before():
+    buffer = await begun()
+    buffer.close()
+    buffer.finish()
+    for add in (buffer.add, buffer.append):
+        with pytest.raises(ClientDisconnected):
+            add(b"a")
+    assert buffer.size == 0
+
+
+# The heartbeat.
+
+
 class Clock:
     """Stands in for the loop of a buffer: time passes when the test says so."""
 
@@ -150,6 +374,7 @@ class Clock:
         self.now = 100.0
         self.timers = []
         self.create_future = loop.create_future
+        self.call_soon = loop.call_soon
 
     def time(self):
         return self.now

@@ -72,6 +72,86 @@ async def failing(error, *items):
     raise error
 
 
+class Sink:
+    """Takes everything at once, and writes down in which task."""
+
+    writes_now = is_ready = True
+
+    def __init__(self):
+        self.written = []
+
+    async def write(self, chunk):
+        self.written.append((asyncio.current_task(), chunk))
+
+    def write_now(self, chunk):
+        self.written.append((asyncio.current_task(), chunk))
+
+
+async def test_what_is_ready_is_written_in_the_turn_in_which_its_source_begins_to_wait():
+    loop = asyncio.get_running_loop()
+    sink, asked, seen = Sink(), asyncio.Event(), []
+
+    async def source():
+        await asked.wait()
+        yield b"a"
+        yield b"b"
+        loop.call_soon(lambda: seen.append(len(sink.written)))
+        await asyncio.sleep(0)
+        yield b"c"
+
+    pump = await primed(source(), for_item=False)
+    pouring = asyncio.create_task(aiter(pump).pour(sink))
+    await asyncio.sleep(0)
+    asked.set()
+    await pouring
+    source_task, reader_task = (task for task, _ in (sink.written[1], sink.written[0]))
+    assert [chunk for _, chunk in sink.written] == [b"", b"ab", b"c"]
+    assert seen == [2]
+    assert reader_task is pouring
+    assert source_task is not pouring
+
+
+async def test_what_came_before_a_failure_does_not_wait_for_the_sources_end_nor_for_its_record():
+    sink, asked, written = Sink(), asyncio.Event(), {}
+
+    async def source():
+        try:
+            await asked.wait()
+            yield b"a"
+            yield "no bytes"
+        finally:
+            await asyncio.sleep(0)
+            written["in the source's end"] = sink.written[-1][1]
+
+    async def other():
+        await asked.wait()
+        yield b"b"
+        raise LookupError
+
+    async def record(error):
+        await asyncio.sleep(0)
+        written[f"for the record of {type(error).__name__}"] = sink.written[-1][1]
+        return b"!"
+
+    def encode(item):
+        if not isinstance(item, bytes):
+            raise ValueError(item)
+        return item
+
+    for each in (source(), other()):
+        pump = await primed(each, for_item=False, encode=encode, record=record, breaks_off=False)
+        pouring = asyncio.create_task(aiter(pump).pour(sink))
+        await asyncio.sleep(0)
+        asked.set()
+        await pouring
+        asked.clear()
+    assert written == {
+        "in the source's end": b"a",
+        "for the record of ValueError": b"a",
+        "for the record of LookupError": b"b",
+    }
+
+
 async def test_nothing_runs_before_the_start(witness):
     pump = pumped(witness.endless())
     await asyncio.sleep(0)

@@ -142,6 +142,80 @@ async def test_other_errors_and_timeouts_are_left_alone():
             await asyncio.Event().wait()
 
 
+# Without waiting, outside any task.
+
+
+async def test_only_a_server_that_shows_what_it_holds_is_ready_and_only_if_that_is_nothing():
+    server = Uvicorn()
+    async with Sending(Server().send, None) as elsewhere, Sending(server.send, None) as sending:
+        assert not elsewhere.writes_now
+        assert not elsewhere.is_ready
+        assert sending.writes_now
+        assert sending.is_ready
+        server.held = 1
+        assert not sending.is_ready
+
+
+async def test_what_a_wrapper_of_the_servers_send_does_is_left_to_a_task():
+    server = Uvicorn()
+
+    async def send(message):
+        async with asyncio.timeout(5):
+            await server.send(message)
+
+    async with Sending(send, None) as sending:
+        assert not sending.writes_now
+
+
+def written_now(sending, *chunks):
+    """Has them written from a callback; returns when they were."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def write():
+        assert asyncio.current_task() is None
+        for chunk in chunks:
+            sending.write_now(chunk)
+        done.set_result(None)
+
+    loop.call_soon(write)
+    return done
+
+
+def piece(chunk):
+    return {"type": "http.response.body", "body": chunk, "more_body": True}
+
+
+async def test_a_piece_is_sent_from_a_callback():
+    server = Uvicorn()
+    server.may_send.set()
+    async with Sending(server.send, SECONDS) as sending:
+        await written_now(sending, b"a", b"b")
+        assert server.sent == [piece(b"a"), piece(b"b")]
+        await asyncio.sleep(2 * SECONDS)  # It has left: the client has not stalled.
+
+
+async def test_a_piece_that_has_to_wait_nevertheless_is_sent_before_the_next_message():
+    server = Uvicorn()
+    async with Sending(server.send, None) as sending:
+        await written_now(sending, b"a")
+        assert not sending.is_ready
+        assert server.sent == []
+        asyncio.get_running_loop().call_soon(server.may_send.set)
+        await sending.write(b"b")
+        assert sending.is_ready
+    assert server.sent == [piece(b"a"), piece(b"b")]
+
+
+async def test_a_client_that_does_not_take_what_was_sent_from_a_callback_is_given_up():
+    server = Uvicorn()
+    with pytest.raises(BrokenOff, match="does not take"):
+        async with Sending(server.send, SECONDS) as sending:
+            await written_now(sending, b"a")
+            await asyncio.Event().wait()
+    assert sending.is_stalled
+
+
 # What is left of a body when the server stops.
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]

@@ -266,7 +266,7 @@ async def _deliver(response: StreamResponse | FileStreamResponse, send: Sending)
     if isinstance(response, FileStreamResponse) and (message := response.only_message):
         await send(message)
         return
-    await response.pour(send.write)
+    await response.pour(send)
     await send({"type": "http.response.body"})
 
 

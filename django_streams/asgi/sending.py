@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import types
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,7 +25,9 @@ class Sending:
             await sending({"type": "http.response.body", ...})
 
     Raises `BrokenOff` from the block if the client has taken nothing for `seconds` (None: any
-    time), or when `cut()` is called; `is_stalled` says whether something was being sent then.
+    time), or when `cut()` is called; `is_stalled` says whether something was being sent then. And
+    if the server raises an `OSError`, which says that the client has left (ASGI's HTTP 2.4); most
+    servers say so only to an application that receives.
 
     What the client takes of one message uvicorn lets us see. Elsewhere it has the seconds for each
     64 KiB of it: a slow client is no stalled one.
@@ -36,6 +39,9 @@ class Sending:
 
     def __init__(self, send: Send, seconds: float | None) -> None:
         self._send = send
+        self._transport = _transport(send)
+        self._unfinished: Awaitable[None] | None = None
+        """The rest of a message that `write_now()` could not send at once; the next comes after."""
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._since: float | None = None
@@ -67,6 +73,9 @@ class Sending:
         self._since = self._loop.time()
         self._left = len(message.get("body", b""))
         try:
+            if self._unfinished is not None:
+                unfinished, self._unfinished = self._unfinished, None
+                await unfinished
             await self._send(message)
         except OSError as error:
             raise BrokenOff("the client has left") from error
@@ -74,13 +83,36 @@ class Sending:
 
     async def write(self, chunk: bytes) -> None:
         """Sends a piece of the body."""
-        self._since = self._loop.time()
-        self._left = len(chunk)
+        await self({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    @property
+    def writes_now(self) -> bool:
+        """Whether the server lets us see what it holds for the client: uvicorn does."""
+        return self._transport is not None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the server holds nothing: it would take a piece without waiting."""
+        if self._transport is None or self._unfinished is not None:
+            return False
+        return not self._transport.get_write_buffer_size()
+
+    def write_now(self, chunk: bytes) -> None:
+        """Sends a piece of the body if the server `is_ready`, in whatever task is running.
+
+        The `send` of a server may be called so. What other ASGI middleware makes of it may not:
+        should it wait, then within a timeout or a scope of anyio, which belong to one task.
+        """
+        sending: Any = self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         try:
-            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+            waits_for = sending.send(None)
+        except StopIteration:
+            return
         except OSError as error:
             raise BrokenOff("the client has left") from error
-        self._since = None
+        self._since = self._loop.time()
+        self._left = len(chunk)
+        self._unfinished = _continued(sending, waits_for)
 
     def cut(self) -> None:
         """Stops sending, and waiting for the client."""
@@ -93,7 +125,7 @@ class Sending:
 
     def _look(self, seconds: float) -> None:
         now = self._loop.time()
-        left = _unsent(self._send)
+        left = None if self._transport is None else self._transport.get_write_buffer_size()
         if left is not None and left < self._left and self._since is not None:
             self._left, self._since = left, now
         since = now if self._since is None else self._since
@@ -107,10 +139,11 @@ class Sending:
         self._timers["stall"] = self._loop.call_at(when, self._look, seconds)
 
 
-def _unsent(send: Send) -> int | None:
-    """Returns how many bytes the server holds for the client; None if it does not say."""
-    transport = _transport(send)
-    return None if transport is None else transport.get_write_buffer_size()
+@types.coroutine
+def _continued(coroutine: Any, waits_for: Any) -> Generator[Any, Any, None]:
+    """Awaits the rest of a coroutine that was begun elsewhere, and waits for something."""
+    yield waits_for
+    yield from coroutine
 
 
 def _transport(send: Send, layers: int = 1) -> asyncio.WriteTransport | None:

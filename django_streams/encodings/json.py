@@ -52,7 +52,7 @@ class JSON(Encoding):
         framed = template(prefix, suffix)
 
         def encode(value: Any) -> bytes:
-            if special is not None and value.__class__ is not dict:
+            if value.__class__ is not dict and special is not None:
                 written = special(value)
                 if written is not None:
                     return written

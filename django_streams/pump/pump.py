@@ -24,6 +24,7 @@ from django_streams.buffer import Buffer
 from django_streams.exceptions import BodyAborted, BrokenOff, ClientDisconnected
 
 from .drive import broken_off
+from .flushing import flushing
 from .options import Encode, Feed, Open, PumpOptions, Push
 
 __all__ = ["CLOSE_SECONDS", "TURN_SECONDS", "Pump"]
@@ -226,8 +227,7 @@ class Pump:
         try:
             feed = self._feed = await self._open_source(self._options.encode)
             opened.set_result(None)
-            async with aclosing(feed):
-                await self._fill(buffer, feed)
+            await flushing(self._drive(buffer, feed), buffer.flush)
             if self._options.tail and not self._is_ending:
                 buffer.append(self._options.tail)
             ending = None
@@ -245,6 +245,10 @@ class Pump:
                 opened.set_result(None)
             buffer.finish(None if self._is_ending else ending)  # `end()` has told the reader.
 
+    async def _drive(self, buffer: Buffer, feed: Feed | Push) -> None:
+        async with aclosing(feed):
+            await self._fill(buffer, feed)
+
     async def _fill(self, buffer: Buffer, feed: Feed | Push) -> None:
         if isinstance(feed, Push):
             self._turn_ends = monotonic() + TURN_SECONDS
@@ -253,12 +257,12 @@ class Pump:
                 raise TypeError(f"{feed.produce!r} is not async: it returned {producing!r:.200}")
             await producing
             return
-        encode, append, capacity = feed.encode, buffer.append, buffer.capacity
+        encode, add, capacity = feed.encode, buffer.add, buffer.capacity
         left = stride = 1
         self._turn_ends = monotonic() + TURN_SECONDS
         try:
             async for item in feed:
-                size = append(encode(item))
+                size = add(encode(item))
                 left -= 1
                 if size < capacity and left:
                     continue
@@ -267,7 +271,7 @@ class Pump:
                 try:
                     left = stride = await self._turn(buffer, stride)
                 except asyncio.CancelledError as error:
-                    await self._raise_in_source(feed, append, error)
+                    await self._raise_in_source(feed, add, error)
                     left = stride = 1
         finally:
             self._items += stride - left
@@ -306,7 +310,7 @@ class Pump:
         self._turn_ends = monotonic() + TURN_SECONDS
 
     async def _raise_in_source(
-        self, feed: Feed, append: Callable[[bytes], int], error: asyncio.CancelledError
+        self, feed: Feed, add: Callable[[bytes], int], error: asyncio.CancelledError
     ) -> None:
         """Hands the source what has interrupted the pump in its place: a timeout of its own.
 
@@ -317,7 +321,7 @@ class Pump:
         if self._is_closing or athrow is None:
             raise error
         with suppress(StopAsyncIteration):  # The source has returned: the loop will find that, too.
-            append(feed.encode(await athrow(error)))
+            add(feed.encode(await athrow(error)))
 
     async def _send(self, encode: Encode, item: Any) -> None:
         """Adds one item of a `Push`; waits when the client is slow.
@@ -349,6 +353,7 @@ class Pump:
         if not (self._is_committed or buffer.size or self._is_closing):
             self._is_first_failure = True  # `primed()` raises it.
             return None
+        buffer.flush()
         try:
             record = await self._options.record(error)
             if record and not buffer.is_closed:

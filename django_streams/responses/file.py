@@ -15,8 +15,6 @@ import re
 import weakref
 from collections.abc import (
     AsyncIterator,
-    Awaitable,
-    Callable,
     Iterator,
     Mapping,
     Sequence,
@@ -32,6 +30,7 @@ from django.core.files import File
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import quote_etag
 
+from django_streams.buffer import Sink
 from django_streams.conf import conf
 from django_streams.files import (
     SLICE_BYTES,
@@ -242,11 +241,11 @@ class FileStreamResponse(StreamingHttpResponse):
             return {"type": "http.response.pathsend", "path": self._path}
         return None
 
-    async def pour(self, write: Callable[[bytes], Awaitable[None]]) -> None:
-        """Awaits `write` of each slice; raises `BrokenOff` if the file cannot be read on."""
+    async def pour(self, sink: Sink) -> None:
+        """Writes each slice; raises `BrokenOff` if the file cannot be read on."""
         async with aclosing(self._chunks) as chunks:
             async for chunk in chunks:
-                await write(chunk)
+                await sink.write(chunk)
                 del chunk  # Before the next but one is read: two slices are held, and not three.
 
     @cached_property

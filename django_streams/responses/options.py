@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from enum import Enum
-from pathlib import PurePath
 from typing import Any, TypeAlias
 
 from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
@@ -14,7 +13,6 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.utils.functional import LazyObject, empty
-from django.utils.http import content_disposition_header
 
 from django_streams.compression import Coding, choose_coding
 from django_streams.conf import conf, seconds
@@ -66,14 +64,6 @@ def checked_format(format: Any) -> Format:
     raise ImproperlyConfigured(
         f"format is {format!r}; it takes a Format, such as django_streams.JSONL or EVENT_STREAM."
     )
-
-
-def attachment(filename: str, format: Format) -> str:
-    """Returns the Content-Disposition (RFC 6266) of a stream that is saved as a file."""
-    # A suffix is what follows the last dot of a name, as in PurePath, if it is not the first.
-    filename = str(filename)  # Perhaps a lazy string, or a path.
-    name = filename if PurePath(filename).suffix else f"{filename}{format.extension}"
-    return content_disposition_header(True, name) or "attachment"
 
 
 def checked_first_item_seconds(value: float | Default | None) -> float | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -25,13 +24,11 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any, Self
 
-from asgiref.sync import (
-    ThreadSensitiveContext,
-)
+from asgiref.sync import ThreadSensitiveContext
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 
-from django_streams.buffer import Buffer
+from django_streams.buffer import Buffer, Sink
 from django_streams.compression import CompressedChunks, compressed
 from django_streams.conf import conf
 from django_streams.exceptions import BrokenOff, ShuttingDown
@@ -52,11 +49,11 @@ from django_streams.sources import (
 )
 
 from .failures import Failures
+from .headers import as_sent, attachment
 from .options import (
     DEFAULT,
     Default,
     Seconds,
-    attachment,
     checked_first_item_seconds,
     checked_format,
     coding_for,
@@ -68,12 +65,6 @@ from .options import (
 from .revalidation import EXCHANGE, is_still_allowed
 
 __all__ = ["StreamResponse"]
-
-logger = logging.getLogger("django.request")
-
-DEFAULT_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
-"""What a stream says to caches and proxies unless the view says something else: keep nothing,
-change nothing, hold nothing back (the last one is nginx's)."""
 
 
 class StreamResponse(StreamingHttpResponse):
@@ -210,18 +201,7 @@ class StreamResponse(StreamingHttpResponse):
 
     def items(self) -> Any:
         """Returns the headers as they are sent: with the defaults that nobody has set otherwise."""
-        unencoded = ("content-encoding", "identity")
-        headers = [item for item in super().items() if (item[0].lower(), item[1]) != unencoded]
-        if self._coding is not None:
-            # A view knows the bytes of its items, so neither their length is that of what is sent
-            # nor may their strong ETag stay one (RFC 9110 8.8.3.3).
-            headers = [
-                (name, f"W/{value}" if name.lower() == "etag" and value.startswith('"') else value)
-                for name, value in headers
-                if name.lower() != "content-length"
-            ]
-        headers += [item for item in DEFAULT_HEADERS.items() if item[0] not in self.headers]
-        return headers
+        return as_sent(list(super().items()), is_compressed=self._coding is not None)
 
     def close_source(self) -> None:
         """Stops the source, or discards it if it was never started. Does not wait."""
@@ -275,15 +255,15 @@ class StreamResponse(StreamingHttpResponse):
         # A stream that was started is read without any layer in between.
         return self._encoded(self.pump) if self.pump.is_committed else self._async_chunks()
 
-    async def pour(self, write: Callable[[bytes], Awaitable[None]]) -> None:
-        """Awaits `write` of each chunk, in turn."""
+    async def pour(self, sink: Sink) -> None:
+        """Writes each chunk, in turn."""
         chunks: Any = aiter(self)
         async with aclosing(chunks):
             if isinstance(chunks, Buffer):
-                await chunks.pour(write)
+                await chunks.pour(sink)
             else:
                 async for chunk in chunks:
-                    await write(chunk)
+                    await sink.write(chunk)
 
     async def _async_chunks(self) -> AsyncGenerator[bytes, None]:
         try:
