@@ -29,7 +29,11 @@ def fetched(server, path, method="GET", origin=ORIGIN, **headers):
     """Returns the headers of an answer to a page of that origin, and none of its body."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     with httpx.stream(
-        method, server.url(path), headers={"Origin": origin, **names}, trust_env=False
+        method,
+        server.url(path),
+        headers={"Origin": origin, **names},
+        timeout=PATIENCE,
+        trust_env=False,
     ) as response:
         return response
 

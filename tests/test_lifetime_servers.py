@@ -96,7 +96,7 @@ def test_a_user_who_is_logged_out_loses_the_stream_and_nobody_else(server, view,
         )
         chunks = eves.iter_raw(), adas.iter_raw()
         assert all(next(each) for each in chunks)
-        assert httpx.get(server.url("/logout/"), headers=eve).text == "logged out"
+        assert client.get(server.url("/logout/"), headers=eve).text == "logged out"
         try:
             for _ in chunks[0]:
                 pass

@@ -59,7 +59,8 @@ def test_it_is_our_header_that_keeps_nginx_from_holding_items_back(nginx, source
         eventually(lambda: server.produced(name) == 1, "the first item is made")
         # What the server has sent by now, nginx, which is one process, has before these answers.
         for _ in range(20):
-            assert httpx.get(nginx.url("/pid/"), trust_env=False).status_code == 200
+            answer = httpx.get(nginx.url("/pid/"), timeout=PATIENCE, trust_env=False)
+            assert answer.status_code == 200
         assert not is_readable(sock)
         for step in range(STEPS):
             server.signal(f"{name}-{step}")

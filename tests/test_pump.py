@@ -59,6 +59,12 @@ def pumped(source, **options) -> Pump:
     return Pump(partial(open_source, source=source), PumpOptions(**options))
 
 
+@pytest.fixture
+def long_turns(monkeypatch):
+    """A source gives way where it waits, and not because somebody else has had the processor."""
+    monkeypatch.setattr("django_streams.pump.pump.TURN_SECONDS", 60)
+
+
 async def primed(source, for_item=True, seconds=5, **options) -> Pump:
     pump = pumped(source, **options)
     pump.start()
@@ -87,6 +93,7 @@ class Sink:
         self.written.append((asyncio.current_task(), chunk))
 
 
+@pytest.mark.usefixtures("long_turns")
 async def test_what_is_ready_is_written_in_the_turn_in_which_its_source_begins_to_wait():
     loop = asyncio.get_running_loop()
     sink, asked, seen = Sink(), asyncio.Event(), []
@@ -188,10 +195,8 @@ async def test_a_source_that_fails_at_once_fails_in_the_stream_if_nobody_primes(
     assert len(witness.reported) == 1
 
 
-async def test_items_that_are_ready_together_leave_together(monkeypatch):
-    # Or it gives way midway, if somebody else has the processor meanwhile.
-    monkeypatch.setattr("django_streams.pump.pump.TURN_SECONDS", 60)
-
+@pytest.mark.usefixtures("long_turns")
+async def test_items_that_are_ready_together_leave_together():
     async def source():
         for _ in range(100):
             yield b"x"
@@ -698,6 +703,7 @@ async def test_a_producer_that_is_not_async_is_named():
         await primed(Spawn(lambda send: None))
 
 
+@pytest.mark.usefixtures("long_turns")
 async def test_a_producer_that_waits_for_something_else_is_cancelled():
     cancelled = []
 
@@ -794,6 +800,7 @@ def test_closing_the_iteration_closes_the_source():
 # Ended from outside.
 
 
+@pytest.mark.usefixtures("long_turns")
 @pytest.mark.parametrize("is_clean", [True, False])
 async def test_a_stream_that_is_ended_delivers_what_is_there(witness, is_clean):
     pump = await primed(witness.waiting(b"1", b"2"), tail=b"]")
@@ -809,6 +816,7 @@ async def test_a_stream_that_is_ended_delivers_what_is_there(witness, is_clean):
     assert not witness.reported
 
 
+@pytest.mark.usefixtures("long_turns")
 async def test_a_stream_that_waits_for_its_client_can_be_ended(witness):
     pump = await primed(witness.endless(), capacity=1000)
     pump.end(is_clean=True)
@@ -835,6 +843,7 @@ async def test_the_end_interrupts_a_source_once():
     assert steps == ["closed"]
 
 
+@pytest.mark.usefixtures("long_turns")
 async def test_a_producer_that_pushes_hears_that_its_stream_was_ended(witness):
     heard = []
 

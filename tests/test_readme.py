@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from .browser import chromium, new_page
-from .servers import HOST, ROOT, START_SECONDS, STOP_SECONDS, eventually, free_port
+from .servers import HOST, PATIENCE, ROOT, START_SECONDS, STOP_SECONDS, eventually, free_port
 
 README = (ROOT / "README.md").read_text()
 SNIPPETS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
@@ -132,10 +132,11 @@ def test_the_curl_of_the_readme_sees_the_events_come(served):
 
 @pytest.mark.server
 def test_the_other_views_of_the_readme_stream(served, project):
-    events = httpx.get(f"{served}/progress/").text
+    events = httpx.get(f"{served}/progress/", timeout=PATIENCE).text
     assert events == "".join(f'data: {{"percent":{percent}}}\n\n' for percent in (0, 50, 100))
-    assert httpx.get(f"{served}/users/").headers["Location"] == "/accounts/login/?next=/users/"
-    with httpx.Client() as client:
+    with httpx.Client(timeout=PATIENCE) as client:
+        anonymous = client.get(f"{served}/users/")
+        assert anonymous.headers["Location"] == "/accounts/login/?next=/users/"
         make_user = "from django.contrib.auth.models import User; User.objects.create_superuser"
         python("manage.py", "shell", "-c", f"{make_user}('ada', '', 'secret')", cwd=project)
         log_in(client, served)
