@@ -218,7 +218,7 @@ def _is_ours(path: str) -> bool:
     """Whether the application at `path` is our handler, or a Channels router to it."""
     try:
         application = import_string(path)
-    except ImportError:
+    except Exception:  # noqa: BLE001 - A wrong setting, which is streams.E001, among others.
         return True  # The server will say so, and better.
     return _leads_to_ours(application)
 

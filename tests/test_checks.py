@@ -157,6 +157,20 @@ def test_a_wrong_setting_is_an_error_that_names_it():
     assert "STREAMS[\"HEARTBEAT\"] is 'x'" in error.msg
 
 
+def test_a_wrong_setting_is_told_by_a_check_though_the_application_cannot_be_made(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "asgi_of_project.py").write_text(
+        "from django_streams.asgi import get_asgi_application\n"
+        "application = get_asgi_application()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    application = "asgi_of_project.application"
+    with override_settings(STREAMS={"HEARTBEAT": 0}, ASGI_APPLICATION=application):
+        [error] = [message for message in run_checks() if message.id.startswith("streams.")]
+    assert error.id == "streams.E001"
+
+
 @pytest.mark.parametrize(
     ("application", "ids"),
     [
