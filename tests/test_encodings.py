@@ -170,9 +170,20 @@ def test_a_model_instance_is_refused_and_the_error_names_to_item():
         to_msgpack(SimpleLazyObject(lambda: Dog(pk=7)))
 
 
-def test_an_unknown_object_is_refused_by_its_type():
-    with pytest.raises(EncodeError, match=r"builtins\.object.*to_item\(\)"):
-        to_json([object()])
+@pytest.mark.parametrize("encode", [to_json, to_msgpack])
+def test_an_unknown_object_is_refused_by_its_value_and_type(encode):
+    refused = r"^range\(0, 7\), of type builtins\.range, cannot be encoded.*to_item\(\)"
+    with pytest.raises(EncodeError, match=refused):
+        encode({"dogs": [range(7)]})
+
+
+def test_an_object_whose_repr_fails_is_refused_by_its_type():
+    class Broken:
+        def __repr__(self):
+            raise ValueError
+
+    with pytest.raises(EncodeError, match=r"^a Broken without a repr, of type .*\.Broken, "):
+        to_json([Broken()])
 
 
 def test_a_users_type_can_be_made_known():

@@ -65,9 +65,9 @@ def plain(value: Any) -> Any:
     if callable(dump):  # pydantic, known by its shape: it need not be installed.
         return dump()
     raise EncodeError(
-        f"an object of type {_type_name(value)} cannot be encoded. Yield plain values (dict, list, "
-        "str, int, float, bool, None), dates, UUID, Decimal, Enum, dataclasses or msgspec.Struct, "
-        "or turn the object into one of these in to_item()."
+        f"{shown(value)}, of type {_type_name(value)}, cannot be encoded. Yield plain values "
+        "(dict, list, str, int, float, bool, None), dates, UUID, Decimal, Enum, dataclasses or "
+        "msgspec.Struct, or turn the object into one of these in to_item()."
     )
 
 
