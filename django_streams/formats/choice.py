@@ -27,13 +27,20 @@ def choose_format(accept: str | None, formats: Sequence[Format]) -> Format:
 
     Quality decides, and among equals the order of `formats`; without a header it is the first one.
     The most specific range counts for each media type, so that `q=0` excludes it (RFC 9110 12.5.1).
+    A wildcard means the preferred names only: it must not bring back as an alias what is excluded.
     Raises `NotAcceptable`, which lists what there is.
     """
     _check(formats)
     if not accept:
         return formats[0]
     ranges = _media_ranges(accept)
-    offers = [(format, name) for format in formats for name in format.media_types]
+    asked = {f"{wanted.main_type}/{wanted.sub_type}" for wanted in ranges}
+    offers = [
+        (format, name)
+        for format in formats
+        for name in format.media_types
+        if name == format.content_type or name in asked
+    ]
     qualities = [_quality(name, ranges) for _, name in offers]
     best = max(qualities)
     if best > 0:
