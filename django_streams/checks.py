@@ -14,7 +14,7 @@ Ids are never reused.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -27,9 +27,17 @@ from django.views import View
 from .asgi import StreamingASGIHandler
 from .body import LIMITS, check_limit
 from .conf import amount, conf, seconds
+from .events import Event
 from .formats import Format, is_choice
 from .responses import Default
-from .views import BodyStreamMixin, CSVMixin, FileStreamView, StreamView, wants_body_stream
+from .views import (
+    BodyStreamMixin,
+    CSVMixin,
+    EventStreamView,
+    FileStreamView,
+    StreamView,
+    wants_body_stream,
+)
 
 __all__ = ["check_server", "check_settings", "check_views"]
 
@@ -106,6 +114,8 @@ def _faults(callback: Any) -> Iterator[str]:
     options = getattr(callback, "view_initkwargs", {})
     if _is_kind(view, StreamView):
         yield from _faults_of_stream(view, options)
+    if _is_kind(view, EventStreamView):
+        yield from _faults_of_retry(view.__qualname__, options.get("retry", view.retry))
     if _is_kind(view, BodyStreamMixin):
         yield from _faults_of_limits(view, options)
 
@@ -139,6 +149,7 @@ def _faults_of_stream(view: type[StreamView], options: dict[str, Any]) -> Iterat
     if all(getattr(view, hook) in ours for hook in hooks):
         yield from _misfits(name, chosen, attribute("item_type"))
     yield from _faults_of_switch(f"{name}.compress", attribute("compress"))
+    yield from _faults_of_methods(f"{name}.http_method_names", attribute("http_method_names"))
     for check, names in ((seconds, _TIMES), (_counted, _COUNTS)):
         for option in names:
             value = attribute(option)
@@ -152,6 +163,21 @@ def _faults_of_stream(view: type[StreamView], options: dict[str, Any]) -> Iterat
 def _faults_of_switch(name: str, value: Any) -> Iterator[str]:
     if not isinstance(value, bool | property):
         yield f"{name} is {value!r}; it takes True or False."
+
+
+def _faults_of_methods(name: str, value: Any) -> Iterator[str]:
+    """Yields what would be answered with 405: Django looks for names in lower case."""
+    is_list = isinstance(value, Collection) and not isinstance(value, str)
+    if not is_list or any(method != str(method).lower() for method in value):
+        yield f'{name} is {value!r}; it takes a list in lower case, such as ["get", "post"].'
+
+
+def _faults_of_retry(name: str, value: Any) -> Iterator[str]:
+    if not isinstance(value, property):
+        try:
+            Event(retry=value)
+        except ValueError as error:
+            yield f"{name}.{error}."
 
 
 def _counted(name: str, value: Any, *, optional: bool) -> int | None:

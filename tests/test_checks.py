@@ -1,5 +1,6 @@
 """`checks`: what is wrong before the first request is said at start-up."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,21 @@ class WrongHeartbeat(EventStreamView):
         return []
 
 
+class WrongRetry(EventStreamView):
+    retry = "3s"
+
+    def stream(self):
+        return []
+
+
+class OneMethod(Right):
+    http_method_names = "post"
+
+
+class MethodInCapitals(Right):
+    http_method_names = ["get", "POST"]
+
+
 class WrongSeconds(Right):
     first_item_seconds = "long"
 
@@ -110,9 +126,21 @@ class OfItsOwn(Right):
         return JSONL
 
 
+class TicksOfItsOwn(EventStreamView):
+    http_method_names = ("get", "post")
+
+    @property
+    def retry(self):
+        return timedelta(seconds=3)
+
+    def stream(self):
+        return []
+
+
 urlpatterns = [
     path("", include([path("right/", Right.as_view())])),
     path("own/", OfItsOwn.as_view()),
+    path("events/", TicksOfItsOwn.as_view()),
     path("limits/", RightLimits.as_view()),
     path("count/", count),
 ]
@@ -138,6 +166,9 @@ def test_a_project_without_faults_has_no_messages():
         (WrongDuration, "WrongDuration.max_duration is -1; it takes a positive number of seconds"),
         (WrongCount, "WrongCount.max_streams is 0; it takes a positive whole number of streams"),
         (WrongSeconds, "WrongSeconds.first_item_seconds is 'long'"),
+        (WrongRetry, "WrongRetry.retry='3s' is neither a number of seconds nor a timedelta."),
+        (OneMethod, "OneMethod.http_method_names is 'post'; it takes a list in lower case"),
+        (MethodInCapitals, "MethodInCapitals.http_method_names is ['get', 'POST']; it takes"),
         (WrongLimit, "WrongLimit.max_size is '1 GiB'; it takes a positive whole number of bytes"),
         (NoIdleSeconds, "NoIdleSeconds.idle_seconds is 0; it takes a positive number of seconds"),
     ],
