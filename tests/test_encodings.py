@@ -177,6 +177,18 @@ def test_an_unknown_object_is_refused_by_its_value_and_type(encode):
         encode({"dogs": [range(7)]})
 
 
+@pytest.mark.parametrize("key", [True, None, (1, 2), ANamedTuple("Rex", 3), frozenset()])
+def test_a_key_that_json_does_not_have_is_refused_as_a_key(key):
+    with pytest.raises(EncodeError, match=r" is a key of a mapping, and an? \w+ cannot be one"):
+        to_json({"dogs": {key: 1}})
+
+
+def test_a_query_set_is_refused_and_not_evaluated():  # Or it would ask for the database here.
+    for encode in (to_json, to_msgpack):
+        with pytest.raises(EncodeError, match=r"^a query set \(kennel\.Dog\) is no item"):
+            encode({"dogs": Dog.objects.all()})
+
+
 def test_an_object_whose_repr_fails_is_refused_by_its_type():
     class Broken:
         def __repr__(self):

@@ -77,6 +77,18 @@ def _(value: str) -> str:
     return str.__str__(value)
 
 
+@plain.register(bool)
+@plain.register(type(None))
+@plain.register(tuple)
+@plain.register(frozenset)
+def _(value: Any) -> Any:
+    # As values these are known: what asks about one has met it as a key.
+    raise EncodeError(
+        f"{shown(value)} is a key of a mapping, and {article(value)} cannot be one in JSON. Use a "
+        "str, or another value that is text there."
+    )
+
+
 def _type_name(value: Any) -> str:
     kind = type(value)
     return f"{kind.__module__}.{kind.__qualname__}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.utils.functional import Promise
 
 from django_streams.encodings import plain
@@ -24,4 +24,12 @@ def _(value: Model) -> Any:
         f"a model instance ({value._meta.label}, pk={value.pk!r}) is not sent as it is: what of it "
         "goes on the wire is the view's decision. Return that from to_item(), name an item_type "
         "with its fields, or stream queryset.values(...)."
+    )
+
+
+@plain.register
+def _(value: QuerySet) -> Any:  # type: ignore[type-arg]
+    raise EncodeError(
+        f"a query set ({value.model._meta.label}) is no item, and is not evaluated for one. Yield "
+        "its rows one by one, or return it from stream(); or make a list of what is to be sent."
     )
