@@ -88,7 +88,7 @@ async def open_source(
             raise NoContent
     if isinstance(source, Spawn):
         return _push(source, encode, to_item)
-    if is_async(source):
+    if isinstance(source, AsyncIterable) and is_async(source):
         return LoopFeed(source, encode, to_item)
     return ThreadFeed(rows(source, given), encode, to_item, joins_chunks=joins_chunks)
 
@@ -99,8 +99,12 @@ def rows(source: Any, given: Any) -> Callable[[], Iterator[Any]]:
         return partial(source.iterator, chunk_size=CHUNK_SIZE)
     if isinstance(source, Iterable) and not isinstance(source, str | bytes | bytearray | Mapping):
         return partial(iter, source)
+    raise _no_source(source, given)
+
+
+def _no_source(source: Any, given: Any) -> TypeError:
     origin = "" if source is given else f" (from {getattr(given, '__qualname__', given)!r:.200})"
-    raise TypeError(
+    return TypeError(
         f"{source!r:.200}{origin} is no source of items. A source is an async generator, a "
         "generator, an iterable of items, a query set, or a coroutine that returns one; a single "
         "item goes into a list."
@@ -136,7 +140,12 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def opened_here(source: Any) -> Any:
     """Returns what a source's function returns in this thread; leaves an async one alone."""
-    return source() if is_function(source) and not is_async(source) else source
+    if not is_function(source) or is_async(source):
+        return source
+    opened = source()
+    if is_function(opened):
+        raise _no_source(opened, source)
+    return opened
 
 
 def is_async(source: Any) -> bool:

@@ -10,7 +10,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django_streams import BrokenOff, NoContent, sources
 from django_streams.pump import Pump, PumpOptions
 from django_streams.release import let_go
-from django_streams.sources import open_source
+from django_streams.sources import open_source, opened_here
 from tests.kennel.models import Dog, Owner
 
 
@@ -89,6 +89,18 @@ async def test_what_is_no_source_is_refused_by_its_value_and_where_it_came_from(
         await open_source(bytes, source=stream)
     assert repr(source)[:50] in str(caught.value)
     assert "async generator" in str(caught.value)
+
+
+@pytest.mark.parametrize("function", [agen, gen, coroutine_of_agen])
+async def test_a_function_that_was_returned_and_not_called_is_no_source(function):
+    async def coroutine():
+        return function
+
+    for stream in (coroutine, lambda: function):
+        with pytest.raises(TypeError, match=r"^<function .* is no source of items"):
+            await open_source(bytes, source=stream)
+    with pytest.raises(TypeError, match=r"^<function .* is no source of items"):
+        opened_here(lambda: function)
 
 
 async def test_a_coroutine_that_returns_none_has_no_content():
