@@ -157,7 +157,8 @@ class OpenStream:
         event = await self.item()
         if not isinstance(event, MessageEvent):
             raise AssertionError(
-                f"not an event stream, but {self.headers.get('Content-Type')}: {event!r}"
+                f"not an event stream, but {self.headers.get('Content-Type')}, with the status "
+                f"{self.status_code}: {event!r:.200}"
             )
         return event
 
@@ -189,7 +190,7 @@ class OpenStream:
         self._left.set()
         while not self._messages.empty():  # Nobody waits to send to a client that left.
             self._messages.get_nowait()
-        async with asyncio.timeout(self._timeout):
+        async with self._patience("the application still runs after its client has left"):
             await asyncio.wait([self._application])
         self._application.result()
 
@@ -221,7 +222,7 @@ class OpenStream:
         """Returns the application's next message, None if it has returned without one."""
         waiting: asyncio.Future[Any] = asyncio.ensure_future(self._messages.get())
         try:
-            async with asyncio.timeout(self._timeout):
+            async with self._patience("nothing has come"):
                 await asyncio.wait(
                     [waiting, self._application], return_when=asyncio.FIRST_COMPLETED
                 )
@@ -234,6 +235,15 @@ class OpenStream:
             waiting.cancel()
         self._application.result()
         return None
+
+    @asynccontextmanager
+    async def _patience(self, complaint: str) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield
+        except TimeoutError as error:
+            path = self._scope["path"]
+            raise TimeoutError(f"{path}: {complaint}, for {self._timeout:g} seconds") from error
 
     async def _receive(self) -> Message:
         if self._is_sent:

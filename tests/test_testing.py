@@ -170,15 +170,29 @@ async def test_the_bytes_are_there_too():
         assert await stream.read() == b""
 
 
-async def test_waiting_has_an_end():
+async def test_waiting_has_an_end_that_says_what_was_waited_for():
     async with StreamClient(timeout=2).stream("GET", "/waiting/") as stream:
-        with pytest.raises(TimeoutError):
+        with pytest.raises(TimeoutError, match=r"^/waiting/: nothing has come, for 2 seconds$"):
             await stream.event()
+
+
+async def test_a_source_that_goes_on_after_its_client_has_left_is_told():
+    Leaking.release = asyncio.Event()
+    try:
+        with pytest.raises(TimeoutError, match=r"^/leaking/: the application still runs after"):
+            async with StreamClient().stream("GET", "/leaking/") as stream:
+                await stream.event()
+                stream._timeout = 0.01
+    finally:
+        Leaking.release.set()
+        await asyncio.wait([stream._application])
 
 
 async def test_an_item_of_another_kind_is_no_event():
     async with StreamClient().stream("GET", "/items/") as stream:
-        with pytest.raises(AssertionError, match="not an event stream, but application/jsonl"):
+        with pytest.raises(
+            AssertionError, match=r"but application/jsonl, with the status 200: \{'a': 1}"
+        ):
             await stream.event()
 
 
