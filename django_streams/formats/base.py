@@ -19,7 +19,7 @@ MAX_ITEM = 2**20
 """Bytes of an item that is received: what an item of a stream seldom has, and memory always."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Format:
     """One media type: how an item is encoded and how items are laid end to end."""
 
@@ -56,6 +56,9 @@ class Format:
 
     def __str__(self) -> str:
         return self.content_type.partition(";")[0]
+
+    def __repr__(self) -> str:
+        return f"<Format {self.name}: {self}>"
 
     def opening(self, item_type: Any = None) -> bytes:
         """Returns what comes before the first item of a stream of `item_type`."""

@@ -31,7 +31,7 @@ __all__ = ["CSVFormat"]
 BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CSVFormat(Format):
     """Rows of CSV. An item is a mapping, a dataclass, a Struct, or a list or tuple of cells.
 
