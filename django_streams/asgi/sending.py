@@ -94,7 +94,7 @@ class Sending:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the server holds nothing: it would take a piece without waiting."""
+        """Whether the server, by what its transport tells, would take a piece without waiting."""
         transport = self._transport
         if transport is None or self._unfinished is not None or transport.is_closing():
             return False
