@@ -35,10 +35,13 @@ class Uvicorn(Server):
         self.transport = self
         self.held = 0
         self.is_aborted = False
-        self.has_lost_connection = False
+        self.has_lost_connection = self.is_secure = False
 
     def is_closing(self):
         return self.has_lost_connection
+
+    def get_extra_info(self, name):
+        return self if name == "sslcontext" and self.is_secure else None
 
     def get_write_buffer_size(self):
         return self.held
@@ -204,6 +207,13 @@ async def test_a_lost_tls_connection_holds_nothing_and_takes_nothing(lost_tls, m
             await asyncio.Event().wait()
     await asyncio.sleep(2 * SECONDS)
     assert failures == []
+
+
+async def test_over_tls_every_piece_is_left_to_a_task():
+    server = Uvicorn()
+    server.is_secure = True
+    async with Sending(server.send, None) as sending:
+        assert not sending.writes_now
 
 
 async def test_what_a_wrapper_of_the_servers_send_does_is_left_to_a_task():

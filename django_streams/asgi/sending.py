@@ -89,8 +89,11 @@ class Sending:
 
     @property
     def writes_now(self) -> bool:
-        """Whether the server lets us see what it holds for the client: uvicorn does."""
-        return self._transport is not None
+        """Whether the server lets us see what it holds for the client: uvicorn does, but over TLS,
+        where a transport does not count what it has handed to the socket's.
+        """
+        transport = self._transport
+        return transport is not None and transport.get_extra_info("sslcontext") is None
 
     @property
     def is_ready(self) -> bool:
